@@ -167,7 +167,7 @@ class SqPark(Record):
 
     qpn: int = auto(16, "queue pair")
     index: int = auto(16, "next block wanted")
-    wait: int = auto(1, "1: only after a kick (window or read limit); 0: at once")
+    park: int = auto(1, "1: only after a kick (window or read limit); 0: at once")
     seen: int = auto(16, "value of the completer's progress count that the decision was based on")
 
 
