@@ -1,0 +1,1 @@
+"""A second opinion on RoCEv2: plain Python that shares no wire definition with the device."""
