@@ -96,6 +96,7 @@ class Mtu(IntEnum):
     MTU_4096 = 5
 
 
+@coded(6)
 class Access(IntFlag):
     """Rights of a memory region, a memory window, or a queue pair's peer."""
 
@@ -105,8 +106,6 @@ class Access(IntFlag):
     REMOTE_ATOMIC = 8
     MW_BIND = 16
     ZERO_BASED = 32
-    FLUSH_GLOBAL = 64
-    FLUSH_PERSISTENT = 128
 
 
 class AdminStatus(IntEnum):

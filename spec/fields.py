@@ -1,16 +1,18 @@
 """How a layout is declared: bit fields in a frozen dataclass.
 
-Three kinds of layout share one mechanism:
+Four kinds of layout share one mechanism:
 
-- ``Record`` with ``bits(lo, width, doc)``: little-endian as it lies in host memory, ``lo`` counts from bit 0
-  of byte 0. ``SIZE`` (bytes) or ``WIDTH`` (bits) fixes the length; without either it is as long as its fields.
+- ``Record`` with ``bits(lo, width, doc)``: little-endian as it lies in host memory; ``lo`` counts
+  from bit 0 of byte 0. ``SIZE`` (bytes) or ``WIDTH`` (bits) fixes the length; without either it is
+  as long as its fields.
 - ``Record`` with ``auto(width, doc)``: internal streams, each field directly above the one before.
 - ``WireRecord`` with ``wire(width, doc)``: network order, declared as sent, first field on top.
+- ``Register``: a 32-bit record with an address and an access kind.
 
-Wherever a width is asked for, a record or a code enumeration may stand for it. ``spec.generate`` turns every
-record into a ``typedef struct packed`` at *file level* in a guarded include: Icarus, Verilator and Yosys all
-accept that, and the type is then known to ports. A file that uses a type includes the header itself; Yosys must
-be given all files of a design in one ``read_verilog`` so that it sees the guard.
+Wherever a width is asked for, a record or a code enumeration may stand for it. ``spec.generate``
+turns every record into a ``typedef struct packed`` at *file level* in a guarded include: Icarus,
+Verilator and Yosys all accept that, and ports can have the type. A file that uses a type includes
+the header itself, before ``module``.
 
 Layout errors (overlap, overflow, unusable name) are raised when the class is defined.
 """
@@ -19,21 +21,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import MISSING, dataclass, field
-from enum import IntEnum, IntFlag
+from enum import Enum, IntEnum, IntFlag
 from functools import cache
+from inspect import get_annotations
 from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 
 KEYWORDS = frozenset(
-    """alias always and assert assign assume automatic begin bind bit break buf byte case cell chandle checker
-    class clocking config const context continue cover default defparam design disable do edge else end endcase
-    enum event expect export extends extern final first_match for force foreach forever fork function generate
-    genvar global if iff import incdir include initial inout input inside instance int integer interface join
-    large let liblist library local localparam logic longint macromodule matches medium modport module nand
-    negedge new nor not null or output package packed parameter posedge primitive priority program property
-    protected pull0 pull1 pure rand randc real realtime ref reg release repeat restrict return scalared sequence
-    shortint signed small solve static string strong struct super supply0 supply1 table tagged task this throughout
-    time timeprecision timeunit tran tri trior type typedef union unique unsigned until use uwire var vectored
-    virtual void wait wand weak while wildcard wire with within wor xnor xor""".split()
+    """
+    alias always and assert assign assume automatic begin bind bit break buf byte case cell
+    chandle checker class clocking config const context continue cover default defparam design
+    disable do edge else end endcase enum event expect export extends extern final first_match for
+    force foreach forever fork function generate genvar global if iff import incdir include
+    initial inout input inside instance int integer interface join large let liblist library local
+    localparam logic longint macromodule matches medium modport module nand negedge new nor not
+    null or output package packed parameter posedge primitive priority program property protected
+    pull0 pull1 pure rand randc real realtime ref reg release repeat restrict return scalared
+    sequence shortint signed small solve static string strong struct super supply0 supply1 table
+    tagged task this throughout time timeprecision timeunit tran tri trior type typedef union
+    unique unsigned until use uwire var vectored virtual void wait wand weak while wildcard wire
+    with within wor xnor xor
+    """.split()  # noqa: SIM905
 )
 
 
@@ -59,7 +66,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What ``bits``, ``auto``, ``sub`` and ``wire`` leave in the dataclass field until positions are known."""
+    """What ``bits`` and its kin leave in a dataclass field until positions are known."""
 
     lo: int | None
     width: int
@@ -87,7 +94,10 @@ def coded(width: int) -> Any:
 
 def code_width(code: type) -> int:
     """Bits that a code enumeration takes."""
-    return _CODE_WIDTHS.get(code, 8)
+    if code in _CODE_WIDTHS:
+        return _CODE_WIDTHS[code]
+    highest = max(member.value for member in code)  # type: ignore[attr-defined]
+    return next(width for width in (8, 16, 32, 64) if highest < 1 << width)
 
 
 def _measure(what: int | type) -> tuple[int, type[Record] | None]:
@@ -133,7 +143,7 @@ def wire(width: int | type, doc: str, default: Any = 0) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A little-endian layout; subclasses are frozen slotted dataclasses whose fields come from ``bits`` or ``auto``."""
+    """A little-endian layout; subclasses are frozen slotted dataclasses made of fields."""
 
     WIDTH: ClassVar[int] = 0
     FIELDS: ClassVar[tuple[Field, ...]] = ()
@@ -167,10 +177,11 @@ class Record:
     def from_int(cls, value: int) -> Self:
         """The record that ``to_int`` made a number of; bits outside every field are ignored."""
         hints = _hints(cls)
-        return cls(**{
-            part.name: _field_from_int(part, hints[part.name], value >> part.lo & (1 << part.width) - 1)
-            for part in cls.FIELDS
-        })
+        values = {}
+        for part in cls.FIELDS:
+            raw = value >> part.lo & (1 << part.width) - 1
+            values[part.name] = _field_from_int(part, hints[part.name], raw, cls.BYTE_ORDER)
+        return cls(**values)
 
     @classmethod
     def unpack(cls, data: bytes | bytearray | memoryview) -> Self:
@@ -193,21 +204,25 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
-@cache
-def field_types(cls: type[Record]) -> dict[str, type]:
+def field_types(cls: type[Record]) -> dict[str, Any]:
     """The annotated type of every field of a record."""
-    return {part.name: _hints(cls)[part.name] for part in cls.FIELDS}
+    return _hints(cls)
 
 
 @cache
-def _hints(cls: type[Record]) -> dict[str, Any]:
+def _resolve(cls: Any) -> dict[str, Any]:
     return get_type_hints(cls)
+
+
+def _hints(cls: Any) -> dict[str, Any]:
+    # mypy does not see that the class of a slotted dataclass is hashable; Any says so.
+    return _resolve(cls)
 
 
 def _places(cls: type[Record]) -> list[tuple[str, _Place]]:
     """The declared fields in order; everything annotated must be a field or a class variable."""
     places = []
-    for name, hint in cls.__dict__.get("__annotations__", {}).items():
+    for name, hint in get_annotations(cls).items():
         if "ClassVar" in str(hint):
             continue
         declared = cls.__dict__.get(name, MISSING)
@@ -233,8 +248,9 @@ def _lay_out(cls: type[Record]) -> tuple[Field, ...]:
 
 def _total_width(cls: type[Record]) -> int:
     used = max((part.hi + 1 for part in cls.FIELDS), default=0)
-    if "SIZE" in cls.__dict__:
-        return int(cls.__dict__["SIZE"]) * 8
+    size: int | None = getattr(cls, "SIZE", None)
+    if size is not None:
+        return size * 8
     return int(cls.__dict__.get("WIDTH", used))
 
 
@@ -257,25 +273,49 @@ def _check(cls: type[Record]) -> None:
 def _field_to_int(record: Record, part: Field) -> int:
     """The raw bits of one field, checked for range."""
     value: Any = getattr(record, part.name)
+    where = f"{type(record).__name__}.{part.name}"
     if isinstance(value, Record):
         if part.nested is None or not isinstance(value, part.nested):
-            raise ValueError(f"{type(record).__name__}.{part.name} does not hold a {type(value).__name__}")
+            raise ValueError(f"{where} does not hold a {type(value).__name__}")
         return value.to_int()
-    raw = int.from_bytes(value, "little") if isinstance(value, (bytes, bytearray)) else int(value)
+    if isinstance(value, (bytes, bytearray)):
+        value = int.from_bytes(value, record.BYTE_ORDER)
+    raw = int(value)
     if not 0 <= raw < 1 << part.width:
-        raise ValueError(f"{type(record).__name__}.{part.name} = {raw:#x} does not fit {part.width} bits")
+        raise ValueError(f"{where} = {raw:#x} does not fit {part.width} bits")
     return raw
 
 
-def _field_from_int(part: Field, hint: Any, raw: int) -> Any:
+def _field_from_int(part: Field, hint: Any, raw: int, order: Any) -> Any:
     """One field's value in its annotated type; codes nobody knows stay plain numbers."""
     if part.nested is not None:
         return part.nested.from_int(raw)
     if hint is bytes:
-        return raw.to_bytes((part.width + 7) // 8, "little")
+        return raw.to_bytes((part.width + 7) // 8, order)
     if isinstance(hint, type) and issubclass(hint, (IntEnum, IntFlag, bool)):
         try:
             return hint(raw)
         except ValueError:
             return raw
     return raw
+
+
+class RegisterKind(Enum):
+    """How software and hardware meet in a register."""
+
+    READ_ONLY = "RO"
+    READ_WRITE = "RW"
+    COMMAND = "WO"
+
+
+@dataclass(frozen=True, slots=True)
+class Register(Record):
+    """A 32-bit register: field defaults are the reset value.
+
+    READ_ONLY shows what the hardware drives; READ_WRITE keeps what software wrote; COMMAND hands a
+    write to the hardware for one cycle and reads zero.
+    """
+
+    SIZE: ClassVar[int] = 4
+    ADDRESS: ClassVar[int] = 0
+    KIND: ClassVar[RegisterKind] = RegisterKind.READ_WRITE
