@@ -1,7 +1,8 @@
 """Build a design once, run many cocotb tests on it.
 
-A build is keyed by what goes into it (sources, includes, parameters, arguments, simulator, waves), so that a
-test never runs on a stale one: cocotb's own freshness check ignores includes, and parameters on Icarus.
+A build is keyed by what goes into it (sources, includes, parameters, arguments, simulator, waves),
+so that a test never runs on a stale one: cocotb's own freshness check ignores includes, and
+parameters on Icarus.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Design:
     """Slower to build, faster to run: for tests of the whole device."""
 
     def files(self) -> list[Path]:
-        """Source files in dependency order: found from the top's name, ``sources`` added to the search."""
+        """Source files in dependency order, found from the top's name in rtl/ and ``sources``."""
         return closure(self.toplevel, self.sources)
 
     def key(self) -> str:
@@ -213,8 +214,8 @@ def run(
 ) -> Path:
     """Build ``toplevel``, run the cocotb module ``tests`` on it, and return the folder of the run.
 
-    Raises ``SimulationFailed``. ``sources`` are files outside rtl/ that the design may use, a wrapper in
-    tb/hdl for instance. Waves and coverage default to the variables WAVES and COVERAGE.
+    Raises ``SimulationFailed``. ``sources`` are files outside rtl/ that the design may use, a
+    wrapper in tb/hdl for instance. Waves and coverage default to the variables WAVES and COVERAGE.
     """
     design = Design(
         toplevel,
@@ -328,7 +329,7 @@ def _tail(path: Path, lines: int) -> str:
 
 @dataclass(frozen=True)
 class Sim:
-    """What the ``sim`` fixture hands to a test: ``run`` with this test's simulator, seed and folder."""
+    """What the ``sim`` fixture is: ``run`` with this test's simulator, seed and folder."""
 
     simulator: str
     seed: int

@@ -1,7 +1,7 @@
 """Which source files a design needs: modules are found by name, includes by their directive.
 
-A file holds the module it is named after, so the names that occur in a file tell what it needs. A build is
-then touched only by what it uses.
+A file holds the module it is named after, so the names that occur in a file tell what it needs. A
+build is then touched only by what it uses.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def file_list() -> str:
     tops = ["rnic_top"] if (RTL / "rnic_top.sv").exists() else []
     for top in [*module_index(), *tops]:
         ordered.update(dict.fromkeys(p for p in closure(top) if p not in ordered))
-    head = "// Every module, in dependency order. Written by `make spec`; paths from the repository's root.\n"
+    head = "// Every module, in dependency order. Written by `make spec`; paths from the root.\n"
     return head + "+incdir+rtl/include\n" + "".join(f"{p.relative_to(ROOT)}\n" for p in ordered)
 
 
