@@ -89,11 +89,11 @@ class QpType(IntEnum):
 class Mtu(IntEnum):
     """Path MTU code: payload bytes of a full packet are 128 << code."""
 
-    MTU_256 = 1
-    MTU_512 = 2
-    MTU_1024 = 3
-    MTU_2048 = 4
-    MTU_4096 = 5
+    BYTES_256 = 1
+    BYTES_512 = 2
+    BYTES_1024 = 3
+    BYTES_2048 = 4
+    BYTES_4096 = 5
 
 
 @coded(6)

@@ -62,11 +62,11 @@ localparam logic [3:0] QP_TYPE_UD = 4'd4;
 localparam logic [3:0] QP_TYPE_RAW = 4'd8;
 
 // Path MTU code: payload bytes of a full packet are 128 << code.
-localparam logic [2:0] MTU_MTU_256 = 3'd1;
-localparam logic [2:0] MTU_MTU_512 = 3'd2;
-localparam logic [2:0] MTU_MTU_1024 = 3'd3;
-localparam logic [2:0] MTU_MTU_2048 = 3'd4;
-localparam logic [2:0] MTU_MTU_4096 = 3'd5;
+localparam logic [2:0] MTU_BYTES_256 = 3'd1;
+localparam logic [2:0] MTU_BYTES_512 = 3'd2;
+localparam logic [2:0] MTU_BYTES_1024 = 3'd3;
+localparam logic [2:0] MTU_BYTES_2048 = 3'd4;
+localparam logic [2:0] MTU_BYTES_4096 = 3'd5;
 
 // Rights of a memory region, a memory window, or a queue pair's peer.
 localparam logic [5:0] ACCESS_LOCAL_WRITE = 6'd1;
