@@ -120,6 +120,7 @@ class Design:
 
 def build(design: Design) -> Path:
     """Build ``design`` unless that was done before; returns the folder of the build."""
+    __tracebackhide__ = True
     use_wheel()
     folder = BUILD / "sim" / design.key()
     done = folder / ".done"
@@ -217,6 +218,7 @@ def run(
     Raises ``SimulationFailed``. ``sources`` are files outside rtl/ that the design may use, a
     wrapper in tb/hdl for instance. Waves and coverage default to the variables WAVES and COVERAGE.
     """
+    __tracebackhide__ = True
     design = Design(
         toplevel,
         simulator,
@@ -250,6 +252,7 @@ def _run_in(
     again: str,
     stream_log: bool,
 ) -> None:
+    __tracebackhide__ = True
     log = run_dir / "sim.log"
     results = run_dir / "results.xml"
     runner = _runner(design)
@@ -337,6 +340,7 @@ class Sim:
 
     def run(self, toplevel: str, tests: str, **knobs: object) -> Path:
         """``tb.sim.run`` for this test; any knob may be overridden."""
+        __tracebackhide__ = True
         defaults: dict[str, object] = {
             "simulator": self.simulator,
             "seed": self.seed,
