@@ -13,6 +13,7 @@ it: the same two moments as a coroutine that awaits the edge.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn, Protocol
 
 import cocotb
@@ -61,6 +62,12 @@ class Model(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Watch:
+    handle: Any
+    armed: simulator.sim_callback | None = None
+
+
 class Ticker:
     """Steps models at each rising edge of one clock while any of them is awake."""
 
@@ -72,9 +79,11 @@ class Ticker:
         self._edge_trigger = RisingEdge(clk)
         self._awake: list[Model] = []
         self._woken: list[Model] = []
-        self._watches: dict[Model, list[list[Any]]] = {}
+        self._broken: list[Model] = []
+        self._watches: dict[Model, list[_Watch]] = {}
         self._writes: list[tuple[Drive, Any]] = []
-        self._armed = False
+        self._armed: simulator.sim_callback | None = None
+        self._applying: simulator.sim_callback | None = None
         self._stopped = False
         self._at_stop: list[Callable[[], None]] = []
         cocotb.start_soon(self._live())
@@ -95,7 +104,14 @@ class Ticker:
 
     def stop(self) -> None:
         """No model steps any more; happens by itself at the end of a test."""
+        if self._stopped:
+            return
         self._stopped = True
+        # A callback that outlives the simulation crashes it.
+        watched = [watch.armed for watches in self._watches.values() for watch in watches]
+        for callback in (self._armed, self._applying, *watched):
+            if callback is not None:
+                callback.deregister()
         actions, self._at_stop = self._at_stop, []
         for action in actions:
             action()
@@ -106,7 +122,7 @@ class Ticker:
 
     def add(self, model: Model, *wakers: Any) -> None:
         """Step this model; once asleep, the rise of any of these signals wakes it."""
-        self._watches[model] = [[handle._handle, False] for handle in wakers]
+        self._watches[model] = [_Watch(handle._handle) for handle in wakers]
         self.wake(model)
 
     def wake(self, model: Model) -> None:
@@ -116,8 +132,8 @@ class Ticker:
 
     def write(self, drive: Drive, value: Any) -> None:
         """Drive a signal after this edge; the last of several writes holds."""
-        if not self._writes:
-            simulator.register_rwsynch_callback(self._apply)
+        if self._applying is None and not self._stopped:
+            self._applying = simulator.register_rwsynch_callback(self._apply)
         self._writes.append((drive, value))
 
     def fail(self, error: BaseException) -> None:
@@ -125,19 +141,19 @@ class Ticker:
         cocotb.start_soon(_raise(error))
 
     def _arm(self) -> None:
-        if not self._armed and not self._stopped:
-            self._armed = True
-            simulator.register_value_change_callback(self._clk, self._edge, simulator.RISING)
+        if self._armed is None and not self._stopped:
+            self._armed = simulator.register_value_change_callback(
+                self._clk, self._edge, simulator.RISING
+            )
 
     def _apply(self) -> None:
+        self._applying = None
         writes, self._writes = self._writes, []
         for drive, value in writes:
             drive(0, value)
 
     def _edge(self) -> None:
-        self._armed = False
-        if self._stopped:
-            return
+        self._armed = None
         self.cycle += 1
         awake = self._awake
         if self._woken:
@@ -147,7 +163,8 @@ class Ticker:
         if asleep:
             self._awake = [model for model in awake if model not in asleep]
             for model in asleep:
-                self._watch(model)
+                if model not in self._broken:
+                    self._watch(model)
         if self._awake or self._woken:
             self._arm()
         if _event_loop._inst._callbacks:
@@ -158,21 +175,20 @@ class Ticker:
         try:
             return model.step()
         except Exception as error:  # a raw callback would lose it
-            self._watches[model] = []
+            self._broken.append(model)
             self.fail(error)
             return False
 
     def _watch(self, model: Model) -> None:
         for watch in self._watches[model]:
-            if not watch[1]:
-                watch[1] = True
-                simulator.register_value_change_callback(
-                    watch[0], self._rise, simulator.RISING, model, watch
+            if watch.armed is None:
+                watch.armed = simulator.register_value_change_callback(
+                    watch.handle, self._rise, simulator.RISING, model, watch
                 )
 
-    def _rise(self, model: Model, watch: list[Any]) -> None:
-        watch[1] = False
-        if not self._stopped:
+    def _rise(self, model: Model, watch: _Watch) -> None:
+        watch.armed = None
+        if model not in self._broken:
             self.wake(model)
 
 
