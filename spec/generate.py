@@ -48,7 +48,7 @@ def _pages() -> Iterator[tuple[Path, str]]:
 
 
 def _filters() -> Iterator[tuple[Path, str]]:
-    for module in (codes, layouts, streams, wire):
+    for module in (codes, layouts, streams, wire, registers):
         for code in emit_sv.codes_of(module):
             text = emit_docs.wave_filter(emit_docs.code_names(code), code_width(code))
             yield FILTERS / f"{snake(code.__name__)}.txt", text
