@@ -1,0 +1,309 @@
+// rnic_completer: the requester's way back, from a received response to completions.
+//
+// check judges a response and names the memory its data goes to; when the data is there, walk
+// retires the messages it acknowledges. Between the two lies the receive pipeline, which keeps
+// responses in order. The progress of every QP is published for the requester and the
+// scheduler. The retry engine will stand between check and walk.
+//
+//   s_rsp ─► check ─► m_work ··· receive pipeline ··· s_done ─► walk ─► m_cqe, m_kick, m_error
+`include "streams.svh"
+`include "codes.svh"
+
+module rnic_completer #(
+  parameter int QP_COUNT   = 256,
+  parameter int MSG_DEPTH  = 256,
+  parameter int READ_DEPTH = 16,
+  parameter int READ_SGE   = 8
+) (
+  input  logic                         clk,
+  input  logic                         rst,
+
+  // Responses with the configuration of their QP, and what to do with them
+  input  logic [RX_HEADER_W-1:0]       s_rsp_hdr,
+  input  logic [QP_CONFIG_W-1:0]       s_rsp_cfg,
+  input  logic                         s_rsp_valid,
+  output logic                         s_rsp_ready,
+  output logic [RX_WORK_W-1:0]         m_work_data,
+  output logic                         m_work_valid,
+  input  logic                         m_work_ready,
+  input  logic [RX_DONE_W-1:0]         s_done_data,
+  input  logic                         s_done_valid,
+  output logic                         s_done_ready,
+
+  // From the transmit side: failed packets and local operations, records that need no packet
+  input  logic [TX_RESULT_W-1:0]       s_result_data,
+  input  logic                         s_result_valid,
+  output logic                         s_result_ready,
+  input  logic [15:0]                  s_kick_data,
+  input  logic                         s_kick_valid,
+  output logic                         s_kick_ready,
+  input  logic [15:0]                  s_flush_data,
+  input  logic                         s_flush_valid,
+  output logic                         s_flush_ready,
+
+  // Records of outstanding messages and reads
+  input  logic                         msg_write_en,
+  input  logic [15:0]                  msg_write_qpn,
+  input  logic [15:0]                  msg_write_index,
+  input  logic [MSG_RECORD_W-1:0]      msg_write_data,
+  input  logic                         read_write_en,
+  input  logic [15:0]                  read_write_qpn,
+  input  logic [$clog2(READ_DEPTH)-1:0] read_write_slot,
+  input  logic [READ_RECORD_W-1:0]     read_write_data,
+  input  logic                         sge_write_en,
+  input  logic [15:0]                  sge_write_qpn,
+  input  logic [$clog2(READ_DEPTH)-1:0] sge_write_slot,
+  input  logic [$clog2(READ_SGE)-1:0]  sge_write_number,
+  input  logic [SGE_W-1:0]             sge_write_data,
+
+  // Facts of other blocks, two cycles after the number
+  output logic [23:0]                  qp_rd_qpn,
+  input  logic [QP_CONFIG_W-1:0]       qp_rd_cfg,
+  output logic [15:0]                  psn_rd_qpn,
+  input  logic [23:0]                  psn_rd_data,
+
+  // Published progress, two cycles after the number
+  input  logic [1:0][15:0]             progress_rd_qpn,
+  output logic [1:0][SQ_PROGRESS_W-1:0] progress_rd_data,
+
+  // Completions, wake-ups of the queue, QPs that fail
+  output logic [CQE_REQ_W-1:0]         m_cqe_data,
+  output logic                         m_cqe_valid,
+  input  logic                         m_cqe_ready,
+  output logic [15:0]                  m_kick_data,
+  output logic                         m_kick_valid,
+  input  logic                         m_kick_ready,
+  output logic [QP_ERROR_W-1:0]        m_error_data,
+  output logic                         m_error_valid,
+  input  logic                         m_error_ready,
+
+  // Context of a new life; everything that was inside has left
+  input  logic [QP_INIT_W-1:0]         init_data,
+  input  logic                         init_valid,
+  output logic                         init_ready,
+  input  logic                         drain_req_en,
+  output logic                         drain_done_en,
+
+  // Events
+  output logic                         ev_ghost_en,
+  output logic                         ev_sequence_en,
+  output logic                         ev_syndrome_en
+);
+
+  localparam int QP_W = $clog2(QP_COUNT);
+
+  logic check_init_ready;
+  logic walk_init_ready;
+  logic check_init_done_q;
+  logic walk_init_done_q;
+
+  // Each half answers once; both must have.
+  assign init_ready = (check_init_ready || check_init_done_q)
+                   && (walk_init_ready || walk_init_done_q);
+
+  always_ff @(posedge clk) begin
+    check_init_done_q <= init_valid && !init_ready && (check_init_done_q || check_init_ready);
+    walk_init_done_q  <= init_valid && !init_ready && (walk_init_done_q || walk_init_ready);
+    if (rst) begin
+      check_init_done_q <= 1'b0;
+      walk_init_done_q  <= 1'b0;
+    end
+  end
+
+  logic [QP_W-1:0] check_psn_qpn;
+  assign psn_rd_qpn = 16'(check_psn_qpn);
+
+  rnic_cpl_check #(
+    .QP_COUNT   (QP_COUNT),
+    .READ_DEPTH (READ_DEPTH),
+    .READ_SGE   (READ_SGE)
+  ) u_check (
+    .clk,
+    .rst,
+    .s_rsp_hdr,
+    .s_rsp_cfg,
+    .s_rsp_valid,
+    .s_rsp_ready,
+    .read_write_en,
+    .read_write_qpn (read_write_qpn[QP_W-1:0]),
+    .read_write_slot,
+    .read_write_data,
+    .sge_write_en,
+    .sge_write_qpn  (sge_write_qpn[QP_W-1:0]),
+    .sge_write_slot,
+    .sge_write_number,
+    .sge_write_data,
+    .psn_rd_qpn     (check_psn_qpn),
+    .psn_rd_data,
+    .m_work_data,
+    .m_work_valid,
+    .m_work_ready,
+    .init_data,
+    .init_valid     (init_valid && !check_init_done_q),
+    .init_ready     (check_init_ready),
+    .ev_ghost_en,
+    .ev_sequence_en,
+    .ev_syndrome_en
+  );
+
+  // ------------------------------------------------------------------ responses whose data is there
+
+  rx_done_t   done;
+  rx_retire_t retire;
+  cpl_event_t cpl_event;
+
+  assign done   = s_done_data;
+  assign retire = done.retire;
+
+  // How the message holding the response's PSN ends; SUCCESS acknowledges.
+  logic [7:0] syndrome;
+  assign syndrome = retire.syndrome;
+
+  always_comb begin
+    cpl_event           = '0;
+    cpl_event.qpn       = retire.qpn;
+    cpl_event.psn       = retire.psn;
+    cpl_event.syndrome  = retire.syndrome;
+    cpl_event.read_last = retire.read_last;
+    cpl_event.status    = retire.cqe_status;
+    if (done.fault == RX_FAULT_BUS)                        cpl_event.status = CQE_STATUS_LOC_QP_OP_ERR;
+    else if (done.fault != RX_FAULT_NONE)                  cpl_event.status = CQE_STATUS_LOC_PROT_ERR;
+    else if (syndrome == SYNDROME_NAK_SEQUENCE)            cpl_event.status = CQE_STATUS_RETRY_EXC_ERR;
+    else if (syndrome == SYNDROME_NAK_INVALID_REQUEST)     cpl_event.status = CQE_STATUS_REM_INV_REQ_ERR;
+    else if (syndrome == SYNDROME_NAK_REMOTE_ACCESS)       cpl_event.status = CQE_STATUS_REM_ACCESS_ERR;
+    else if (syndrome == SYNDROME_NAK_REMOTE_OPERATION)    cpl_event.status = CQE_STATUS_REM_OP_ERR;
+    else if (syndrome[6:5] == AETH_TYPE_RNR)               cpl_event.status = CQE_STATUS_RNR_RETRY_EXC_ERR;
+  end
+
+  logic event_ready;
+  logic is_response;
+  assign is_response  = retire.kind == RETIRE_KIND_RESP_ACK || retire.kind == RETIRE_KIND_RESP_READ;
+  assign s_done_ready = event_ready || !is_response;
+
+  // ------------------------------------------------------------------ flushes: room for every QP
+
+  logic [15:0] flush_data;
+  logic        flush_valid;
+  logic        flush_ready;
+  logic [QP_W:0] flush_count;
+
+  stream_fifo #(
+    .DATA_W (16),
+    .DEPTH  (QP_COUNT)
+  ) u_flush (
+    .clk,
+    .rst,
+    .s_data  (s_flush_data),
+    .s_valid (s_flush_valid),
+    .s_ready (s_flush_ready),
+    .m_data  (flush_data),
+    .m_valid (flush_valid),
+    .m_ready (flush_ready),
+    .count   (flush_count)
+  );
+
+  // ------------------------------------------------------------------ walk
+
+  logic                     walk_idle;
+  logic                     progress_en;
+  logic [QP_W-1:0]          progress_qpn;
+  logic [SQ_PROGRESS_W-1:0] progress_data;
+
+  rnic_cpl_walk #(
+    .QP_COUNT  (QP_COUNT),
+    .MSG_DEPTH (MSG_DEPTH)
+  ) u_walk (
+    .clk,
+    .rst,
+    .s_event_data   (cpl_event),
+    .s_event_valid  (s_done_valid && is_response),
+    .s_event_ready  (event_ready),
+    .s_result_data,
+    .s_result_valid,
+    .s_result_ready,
+    .s_flush_data   (flush_data),
+    .s_flush_valid  (flush_valid),
+    .s_flush_ready  (flush_ready),
+    .s_kick_data,
+    .s_kick_valid,
+    .s_kick_ready,
+    .msg_write_en,
+    .msg_write_qpn  (msg_write_qpn[QP_W-1:0]),
+    .msg_write_index,
+    .msg_write_data,
+    .qp_rd_qpn,
+    .qp_rd_cfg,
+    .m_cqe_data,
+    .m_cqe_valid,
+    .m_cqe_ready,
+    .m_kick_data,
+    .m_kick_valid,
+    .m_kick_ready,
+    .m_error_data,
+    .m_error_valid,
+    .m_error_ready,
+    .progress_en,
+    .progress_qpn,
+    .progress_data,
+    .init_data,
+    .init_valid     (init_valid && !walk_init_done_q),
+    .init_ready     (walk_init_ready),
+    .idle           (walk_idle)
+  );
+
+  // ------------------------------------------------------------------ published progress
+
+  for (genvar i = 0; i < 2; i++) begin : g_progress
+    logic [SQ_PROGRESS_W-1:0] read;
+    logic [SQ_PROGRESS_W-1:0] read_q;
+
+    ram_1w1r #(
+      .DATA_W (SQ_PROGRESS_W),
+      .DEPTH  (QP_COUNT),
+      .BYPASS (1)
+    ) u_ram (
+      .clk,
+      .wr_en   (progress_en),
+      .wr_addr (progress_qpn),
+      .wr_data (progress_data),
+      .rd_en   (1'b1),
+      .rd_addr (progress_rd_qpn[i][QP_W-1:0]),
+      .rd_data (read)
+    );
+
+    always_ff @(posedge clk) read_q <= read;
+    assign progress_rd_data[i] = read_q;
+  end
+
+  // ------------------------------------------------------------------ drain
+  //
+  // The producers have been drained before; what is left stands in the flush queue, at the
+  // inputs, or in the walk.
+
+  logic draining_q;
+  logic empty;
+
+  assign empty         = walk_idle && !flush_valid && !s_kick_valid && !s_result_valid
+                      && !(s_done_valid && is_response);
+  assign drain_done_en = draining_q && (empty || patience_q == '0);
+
+  // Other QPs may keep the walk busy for ever; what was inside when the drain began has left
+  // after as many events as there were places to wait in.
+  logic [QP_W+3:0] patience_q;
+  logic            event_taken;
+  assign event_taken = (event_ready && s_done_valid && is_response)
+                    || (s_result_ready && s_result_valid)
+                    || (flush_ready && flush_valid) || (s_kick_ready && s_kick_valid);
+
+  always_ff @(posedge clk) begin
+    if (drain_req_en) begin
+      draining_q <= 1'b1;
+      patience_q <= (QP_W + 4)'({flush_count, 2'b00}) + (QP_W + 4)'(8);
+    end else begin
+      if (event_taken && patience_q != '0) patience_q <= patience_q - 1'b1;
+      if (drain_done_en) draining_q <= 1'b0;
+    end
+    if (rst) draining_q <= 1'b0;
+  end
+
+endmodule

@@ -1,0 +1,566 @@
+// rnic_cpl_walk: retires send queue messages and posts their completions.
+//
+// An event is an arrived response, the result of a packet that could not be sent or of a local
+// operation, a flush, or word of new messages that need no packet. For its QP the walk then
+// goes from the oldest message on: acknowledged ones succeed, in order; the one an error
+// names ends with its status and takes the QP down; all behind it are flushed.
+//
+//   events ─► merge ─► load (context, head, oldest record) ─► walk ─► m_cqe, m_kick, m_error
+//             ACKs of one   3 cycles an event                  1 cycle a message
+//             QP become one
+//
+// Order: completions of a QP leave in post order; m_kick and the published progress follow the
+// CQE into their own queues. The context of a QP is written by this block alone.
+`include "streams.svh"
+`include "assert.svh"
+
+module rnic_cpl_walk #(
+  parameter int QP_COUNT  = 256,
+  parameter int MSG_DEPTH = 256,
+  localparam int QP_W  = $clog2(QP_COUNT),
+  localparam int MSG_W = $clog2(MSG_DEPTH)
+) (
+  input  logic                     clk,
+  input  logic                     rst,
+
+  // Events
+  input  logic [CPL_EVENT_W-1:0]   s_event_data,
+  input  logic                     s_event_valid,
+  output logic                     s_event_ready,
+  input  logic [TX_RESULT_W-1:0]   s_result_data,
+  input  logic                     s_result_valid,
+  output logic                     s_result_ready,
+  input  logic [15:0]              s_flush_data,
+  input  logic                     s_flush_valid,
+  output logic                     s_flush_ready,
+  input  logic [15:0]              s_kick_data,
+  input  logic                     s_kick_valid,
+  output logic                     s_kick_ready,
+
+  // Outstanding messages, written by the requester
+  input  logic                     msg_write_en,
+  input  logic [QP_W-1:0]          msg_write_qpn,
+  input  logic [15:0]              msg_write_index,
+  input  logic [MSG_RECORD_W-1:0]  msg_write_data,
+
+  // Configuration of a QP, two cycles after the number
+  output logic [23:0]              qp_rd_qpn,
+  input  logic [QP_CONFIG_W-1:0]   qp_rd_cfg,
+
+  // Completions, wake-ups, QPs that fail
+  output logic [CQE_REQ_W-1:0]     m_cqe_data,
+  output logic                     m_cqe_valid,
+  input  logic                     m_cqe_ready,
+  output logic [15:0]              m_kick_data,
+  output logic                     m_kick_valid,
+  input  logic                     m_kick_ready,
+  output logic [QP_ERROR_W-1:0]    m_error_data,
+  output logic                     m_error_valid,
+  input  logic                     m_error_ready,
+
+  // Published progress, as it changes
+  output logic                     progress_en,
+  output logic [QP_W-1:0]          progress_qpn,
+  output logic [SQ_PROGRESS_W-1:0] progress_data,
+
+  // Context of a new life; nothing inside
+  input  logic [QP_INIT_W-1:0]     init_data,
+  input  logic                     init_valid,
+  output logic                     init_ready,
+  output logic                     idle
+);
+
+  // ------------------------------------------------------------------ one event at a time
+
+  typedef struct packed {
+    logic [1:0]  kind;
+    logic [15:0] qpn;
+    logic [23:0] psn;
+    logic [15:0] msg_idx;
+    logic        local_op;
+    logic [7:0]  status;
+    logic [7:0]  syndrome;
+  } event_t;
+  localparam int EVENT_W = 75;
+
+  localparam logic [1:0] EV_RESPONSE = 2'd0;
+  localparam logic [1:0] EV_RESULT   = 2'd1;
+  localparam logic [1:0] EV_FLUSH    = 2'd2;
+  localparam logic [1:0] EV_KICK     = 2'd3;
+
+  cpl_event_t         in_response;
+  tx_result_t         in_result;
+  event_t             ev_response;
+  event_t             ev_result;
+  event_t             ev_flush;
+  event_t             ev_kick;
+  logic [EVENT_W-1:0] merged_data;
+  logic               merged_valid;
+  logic               merged_ready;
+
+  assign in_response = s_event_data;
+  assign in_result   = s_result_data;
+
+  always_comb begin
+    ev_response          = '0;
+    ev_response.kind     = EV_RESPONSE;
+    ev_response.qpn      = in_response.qpn;
+    ev_response.psn      = in_response.psn;
+    ev_response.status   = in_response.status;
+    ev_response.syndrome = in_response.syndrome;
+    ev_result            = '0;
+    ev_result.kind       = EV_RESULT;
+    ev_result.qpn        = in_result.qpn;
+    ev_result.msg_idx    = in_result.msg_idx;
+    ev_result.local_op   = in_result.local_op;
+    ev_result.status     = in_result.status;
+    ev_flush             = '0;
+    ev_flush.kind        = EV_FLUSH;
+    ev_flush.qpn         = s_flush_data;
+    ev_kick              = '0;
+    ev_kick.kind         = EV_KICK;
+    ev_kick.qpn          = s_kick_data;
+  end
+
+  stream_arbiter #(
+    .N      (4),
+    .DATA_W (EVENT_W)
+  ) u_events (
+    .clk,
+    .rst,
+    .s_data  ({ev_kick, ev_flush, ev_result, ev_response}),
+    .s_last  (4'hf),
+    .s_valid ({s_kick_valid, s_flush_valid, s_result_valid, s_event_valid}),
+    .s_ready ({s_kick_ready, s_flush_ready, s_result_ready, s_event_ready}),
+    .m_data  (merged_data),
+    .m_last  (),
+    .m_source (),
+    .m_valid (merged_valid),
+    .m_ready (merged_ready)
+  );
+
+  // ------------------------------------------------------------------ merge
+  //
+  // An ACK says everything the ACK before it said: while one waits, a later one of the same QP
+  // takes its place.
+
+  logic [EVENT_W-1:0] ev_q;
+  logic               ev_valid_q;
+  event_t             ev_in;
+  event_t             ev;
+  logic               absorb;
+  logic               take;
+
+  function automatic logic plain_ack(input logic [EVENT_W-1:0] bits);
+    event_t e;
+    e = bits;
+    plain_ack = e.kind == EV_RESPONSE && e.status == CQE_STATUS_SUCCESS;
+  endfunction
+
+  assign ev_in        = merged_data;
+  assign ev           = ev_q;
+  assign absorb       = ev_valid_q && plain_ack(ev_q) && plain_ack(merged_data)
+                     && ev.qpn == ev_in.qpn;
+  assign merged_ready = !ev_valid_q || take || absorb;
+
+  always_ff @(posedge clk) begin
+    if (merged_valid && merged_ready) ev_q <= merged_data;
+    ev_valid_q <= (merged_valid && merged_ready) || (ev_valid_q && !take);
+    if (rst) ev_valid_q <= 1'b0;
+  end
+
+  // ------------------------------------------------------------------ context
+
+  typedef struct packed {
+    logic [15:0] tail;         // oldest outstanding message
+    logic [23:0] una;          // first PSN not acknowledged
+    logic [15:0] reads_done;
+    logic [15:0] count;        // changes with every progress
+    logic [15:0] local_next;   // local operations before this message are done
+    logic        dead;         // everything is flushed
+    logic        err;          // a message could not be sent
+    logic [15:0] err_idx;
+    logic [7:0]  err_status;
+  } context_t;
+  localparam int CONTEXT_W = 114;
+
+  logic [CONTEXT_W-1:0] ctx_bits;
+  logic [CONTEXT_W-1:0] init_bits;
+  logic [15:0]          head_read;
+  logic                 ctx_write;
+  context_t             ctx_q;
+  context_t             ctx_start;
+  context_t             ctx_next;
+  context_t             ctx_init;
+  logic [QP_W-1:0]      walk_qpn;
+
+  qp_init_t             init;
+  logic                 init_write;
+
+  assign init = init_data;
+
+  always_comb begin
+    ctx_init     = '0;
+    ctx_init.una = init.op == QP_INIT_OP_RTS ? init.psn : '0;
+  end
+  assign init_bits = ctx_init;
+
+  ram_1w1r #(
+    .DATA_W (CONTEXT_W),
+    .DEPTH  (QP_COUNT)
+  ) u_context (
+    .clk,
+    .wr_en   (ctx_write || init_write),
+    .wr_addr (ctx_write ? walk_qpn : init.qpn[QP_W-1:0]),
+    .wr_data (ctx_write ? ctx_next : init_bits),
+    .rd_en   (take),
+    .rd_addr (ev.qpn[QP_W-1:0]),
+    .rd_data (ctx_bits)
+  );
+
+  // Index behind the newest message.
+  ram_1w1r #(
+    .DATA_W (16),
+    .DEPTH  (QP_COUNT)
+  ) u_head (
+    .clk,
+    .wr_en   (msg_write_en || init_write),
+    .wr_addr (msg_write_en ? msg_write_qpn : init.qpn[QP_W-1:0]),
+    .wr_data (msg_write_en ? msg_write_index + 16'd1 : 16'd0),
+    .rd_en   (take),
+    .rd_addr (ev.qpn[QP_W-1:0]),
+    .rd_data (head_read)
+  );
+
+  // ------------------------------------------------------------------ load
+
+  typedef enum logic [1:0] {TAKE, CONTEXT, RECORD, HAND} load_e;
+
+  load_e                   load_q;
+  load_e                   load_d;
+  logic [EVENT_W-1:0]      load_ev_q;
+  event_t                  load_ev;
+  context_t                load_ctx;
+  logic [CONTEXT_W-1:0]    load_ctx_q;
+  logic [15:0]             load_head_q;
+  logic [MSG_RECORD_W-1:0] load_record_q;
+  logic                    walk_busy_q;
+  logic                    walk_same;
+  logic                    walk_free;
+  logic                    hand;
+  logic                    record_read;
+  logic                    walk_read;
+  logic                    load_reads;
+  logic [15:0]             walk_read_index;
+  logic [MSG_RECORD_W-1:0] record_bits;
+  logic [15:0]             load_tail;
+  logic                    init_wait;
+
+  assign load_ev    = load_ev_q;
+  assign load_ctx   = ctx_bits;
+  assign load_tail  = load_ctx.tail;
+  assign walk_same  = walk_busy_q && walk_qpn == ev.qpn[QP_W-1:0];
+  assign take       = load_q == TAKE && ev_valid_q && !walk_same && !init_wait;
+  assign hand       = load_q == HAND && walk_free;
+
+  // The message ring has one read port, and the walk comes first.
+  assign load_reads  = load_q == CONTEXT && !walk_read;
+  assign record_read = walk_read || load_reads;
+
+  always_comb begin
+    load_d = load_q;
+    case (load_q)
+      TAKE:    if (take) load_d = CONTEXT;
+      CONTEXT: if (!walk_read) load_d = RECORD;
+      RECORD:  load_d = HAND;
+      HAND:    if (walk_free) load_d = TAKE;
+      default: load_d = TAKE;
+    endcase
+  end
+
+  always_ff @(posedge clk) begin
+    load_q <= load_d;
+    if (take) load_ev_q <= ev_q;
+    if (load_q == CONTEXT) begin
+      load_ctx_q  <= ctx_bits;
+      load_head_q <= head_read;
+    end
+    if (load_q == RECORD) load_record_q <= record_bits;
+    if (rst) load_q <= TAKE;
+  end
+
+  ram_1w1r #(
+    .DATA_W (MSG_RECORD_W),
+    .DEPTH  (QP_COUNT * MSG_DEPTH)
+  ) u_messages (
+    .clk,
+    .wr_en   (msg_write_en),
+    .wr_addr ({msg_write_qpn, msg_write_index[MSG_W-1:0]}),
+    .wr_data (msg_write_data),
+    .rd_en   (record_read),
+    .rd_addr (walk_read ? {walk_qpn, walk_read_index[MSG_W-1:0]}
+                        : {load_ev.qpn[QP_W-1:0], load_tail[MSG_W-1:0]}),
+    .rd_data (record_bits)
+  );
+
+  assign qp_rd_qpn = {8'd0, take ? ev.qpn : load_ev.qpn};
+
+  // ------------------------------------------------------------------ walk
+
+  logic [EVENT_W-1:0]      walk_ev_q;
+  event_t                  walk_ev;
+  logic [15:0]             head_q;
+  logic [15:0]             cqn_q;
+  logic [MSG_RECORD_W-1:0] record_q;
+  logic                    record_fresh_q;  // the record of the tail is at the ring's output
+  logic                    start_q;         // first cycle of an event
+  logic                    changed_q;
+  logic                    failed_q;        // QpError is due
+  logic [7:0]              fail_status_q;
+  msg_record_t             record;
+  qp_config_t              cfg;
+
+  assign walk_ev  = walk_ev_q;
+  assign walk_qpn = walk_ev.qpn[QP_W-1:0];
+  assign cfg      = qp_rd_cfg;
+  assign record   = record_fresh_q ? record_bits : record_q;
+
+  // Signed distances.
+  function automatic logic psn_less(input logic [23:0] a, input logic [23:0] b);
+    logic [23:0] d;
+    d = a - b;
+    psn_less = d[23];
+  endfunction
+
+  function automatic logic idx_less(input logic [15:0] a, input logic [15:0] b);
+    logic [15:0] d;
+    d = a - b;
+    idx_less = d[15];
+  endfunction
+
+  // What the event itself says, before any message is looked at.
+  logic        nak;
+  logic        fresh_nak;
+  logic        fresh_nak_q;
+  logic [23:0] acked;
+
+  assign nak       = walk_ev.kind == EV_RESPONSE && walk_ev.status != CQE_STATUS_SUCCESS;
+  assign fresh_nak = nak && !psn_less(walk_ev.psn, ctx_q.una);
+  assign acked     = nak ? walk_ev.psn : walk_ev.psn + 24'd1;
+
+  always_comb begin
+    ctx_start = ctx_q;
+    case (walk_ev.kind)
+      EV_RESPONSE: if (psn_less(ctx_q.una, acked)) ctx_start.una = acked;
+      EV_RESULT: begin
+        if (walk_ev.local_op && !idx_less(walk_ev.msg_idx, ctx_q.local_next))
+          ctx_start.local_next = walk_ev.msg_idx + 16'd1;
+        if (walk_ev.status != CQE_STATUS_SUCCESS && !ctx_q.err) begin
+          ctx_start.err        = 1'b1;
+          ctx_start.err_idx    = walk_ev.msg_idx;
+          ctx_start.err_status = walk_ev.status;
+        end
+      end
+      EV_FLUSH: ctx_start.dead = 1'b1;
+      default:  ctx_start = ctx_q;
+    endcase
+  end
+
+  logic        some;         // a message is outstanding
+  logic        by_error;
+  logic        by_nak;
+  logic        pop;
+  logic        pop_now;
+  logic [7:0]  pop_status;
+  logic        fails;
+  logic        wants_cqe;
+  logic        walk_end;
+  logic        cqe_ready;
+  logic        end_ready;
+
+  assign some     = ctx_q.tail != head_q;
+  assign by_error = ctx_q.err && ctx_q.err_idx == ctx_q.tail;
+  assign by_nak   = fresh_nak_q && !psn_less(record.last_psn, ctx_q.una);
+
+  always_comb begin
+    pop        = 1'b0;
+    fails      = 1'b0;
+    pop_status = CQE_STATUS_SUCCESS;
+    if (ctx_q.dead || record.kind == MSG_KIND_FLUSH) begin
+      pop        = 1'b1;
+      pop_status = CQE_STATUS_WR_FLUSH_ERR;
+    end else if (by_error) begin
+      pop        = 1'b1;
+      fails      = 1'b1;
+      pop_status = ctx_q.err_status;
+    end else if (record.kind == MSG_KIND_BAD) begin
+      pop        = 1'b1;
+      fails      = 1'b1;
+      pop_status = record.status;
+    end else if (record.kind == MSG_KIND_LOCAL) begin
+      pop        = idx_less(ctx_q.tail, ctx_q.local_next);
+    end else if (by_nak) begin
+      pop        = 1'b1;
+      fails      = 1'b1;
+      pop_status = walk_ev.status;
+    end else begin
+      pop        = psn_less(record.last_psn, ctx_q.una);
+    end
+  end
+
+  assign wants_cqe = record.signaled || pop_status != CQE_STATUS_SUCCESS;
+  assign pop_now   = walk_busy_q && !start_q && some && pop && (!wants_cqe || cqe_ready);
+  assign walk_end  = walk_busy_q && !start_q && (!some || !pop) && end_ready;
+
+  assign walk_read       = pop_now;
+  assign walk_read_index = ctx_q.tail + 16'd1;
+
+  always_comb begin
+    ctx_next = ctx_q;
+    if (changed_q) ctx_next.count = ctx_q.count + 16'd1;
+  end
+
+  always_ff @(posedge clk) begin
+    start_q        <= hand;
+    record_fresh_q <= pop_now;
+    if (hand) begin
+      walk_busy_q <= 1'b1;
+      walk_ev_q   <= load_ev_q;
+      ctx_q       <= load_ctx_q;
+      head_q      <= load_head_q;
+      cqn_q       <= cfg.send_cq;
+      record_q    <= load_record_q;
+      changed_q   <= 1'b0;
+      failed_q    <= 1'b0;
+    end
+    if (record_fresh_q) record_q <= record_bits;
+    if (walk_busy_q && start_q) begin
+      ctx_q       <= ctx_start;
+      fresh_nak_q <= fresh_nak;
+    end
+    if (pop_now) begin
+      ctx_q.tail <= ctx_q.tail + 16'd1;
+      changed_q  <= 1'b1;
+      if (record.kind == MSG_KIND_READ || record.kind == MSG_KIND_ATOMIC)
+        ctx_q.reads_done <= ctx_q.reads_done + 16'd1;
+      if (fails) begin
+        ctx_q.dead    <= 1'b1;
+        failed_q      <= 1'b1;
+        fail_status_q <= pop_status;
+      end
+    end
+    if (walk_end) walk_busy_q <= 1'b0;
+    if (rst) begin
+      walk_busy_q    <= 1'b0;
+      start_q        <= 1'b0;
+      record_fresh_q <= 1'b0;
+    end
+  end
+
+  assign walk_free = !walk_busy_q;
+  assign ctx_write = walk_end;
+
+  // ------------------------------------------------------------------ what leaves
+
+  logic     kick_ready;
+  logic     error_ready;
+  cqe_req_t cqe;
+  qp_error_t error;
+
+  assign end_ready = kick_ready && error_ready;
+
+  function automatic logic [7:0] cqe_opcode(input logic [2:0] kind);
+    case (kind)
+      MSG_KIND_WRITE:  cqe_opcode = CQE_OP_WRITE;
+      MSG_KIND_READ:   cqe_opcode = CQE_OP_READ;
+      MSG_KIND_ATOMIC: cqe_opcode = CQE_OP_ATOMIC;
+      MSG_KIND_LOCAL:  cqe_opcode = CQE_OP_LOCAL;
+      default:         cqe_opcode = CQE_OP_SEND;
+    endcase
+  endfunction
+
+  always_comb begin
+    cqe           = '0;
+    cqe.cqn       = cqn_q;
+    cqe.wr_id     = record.wr_id;
+    cqe.wqe_index = record.sq_next;
+    cqe.qpn       = walk_ev.qpn;
+    cqe.opcode    = cqe_opcode(record.kind);
+    cqe.byte_len  = record.length;
+    cqe.status    = pop_status;
+    cqe.syndrome  = fails && by_nak && !by_error ? walk_ev.syndrome : '0;
+    error         = '0;
+    error.qpn     = walk_ev.qpn;
+    error.status  = fail_status_q;
+  end
+
+  stream_fifo #(
+    .DATA_W (CQE_REQ_W),
+    .DEPTH  (16)
+  ) u_cqe (
+    .clk,
+    .rst,
+    .s_data  (cqe),
+    .s_valid (pop_now && wants_cqe),
+    .s_ready (cqe_ready),
+    .m_data  (m_cqe_data),
+    .m_valid (m_cqe_valid),
+    .m_ready (m_cqe_ready),
+    .count   ()
+  );
+
+  stream_fifo #(
+    .DATA_W (16),
+    .DEPTH  (16)
+  ) u_kick (
+    .clk,
+    .rst,
+    .s_data  (walk_ev.qpn),
+    .s_valid (walk_end && changed_q),
+    .s_ready (kick_ready),
+    .m_data  (m_kick_data),
+    .m_valid (m_kick_valid),
+    .m_ready (m_kick_ready),
+    .count   ()
+  );
+
+  stream_fifo #(
+    .DATA_W (QP_ERROR_W),
+    .DEPTH  (16)
+  ) u_error (
+    .clk,
+    .rst,
+    .s_data  (error),
+    .s_valid (walk_end && failed_q),
+    .s_ready (error_ready),
+    .m_data  (m_error_data),
+    .m_valid (m_error_valid),
+    .m_ready (m_error_ready),
+    .count   ()
+  );
+
+  // ------------------------------------------------------------------ progress
+
+  sq_progress_t progress;
+
+  always_comb begin
+    progress            = '0;
+    progress.msg_tail   = init_write ? '0 : ctx_next.tail;
+    progress.reads_done = init_write ? '0 : ctx_next.reads_done;
+    progress.count      = init_write ? '0 : ctx_next.count;
+  end
+
+  assign progress_en   = (walk_end && changed_q) || init_write;
+  assign progress_qpn  = init_write ? init.qpn[QP_W-1:0] : walk_qpn;
+  assign progress_data = progress;
+
+  // ------------------------------------------------------------------ init, drain
+
+  assign idle       = !ev_valid_q && load_q == TAKE && !walk_busy_q;
+  assign init_wait  = init_valid && init.op != QP_INIT_OP_RQ_CREATE && init.op != QP_INIT_OP_RTR;
+  assign init_write = init_wait && load_q == TAKE && !walk_busy_q && !msg_write_en;
+  assign init_ready = init_write || !init_wait;
+
+  `RNIC_ASSERT(tail_never_passes_head, !pop_now || ctx_q.tail != head_q)
+
+endmodule
