@@ -479,10 +479,38 @@ class CqConfig(Record):
 
     cqn: int = auto(16, "completion queue")
     exists: int = auto(1, "0 destroys it")
-    keep: int = auto(1, "RESIZE: keep indices and arm")
+    keep: int = auto(1, "RESIZE: keep the arm; indices start again at 0")
+    query: int = auto(1, "change nothing, only answer")
     base: int = auto(64, "ring")
     log_size: int = auto(4, "log2 of its entries")
     eqn: int = auto(8, "event queue")
+
+
+@dataclass(frozen=True, slots=True)
+class CqAnswer(Record):
+    """What a CqConfig found: the queue as it was before the change."""
+
+    exists: int = auto(1, "it was in use")
+    bad: int = auto(1, "it had overflowed or could not be written")
+    producer: int = auto(24, "producer index")
+    consumer: int = auto(24, "consumer index")
+
+
+@dataclass(frozen=True, slots=True)
+class QpWrite(Record):
+    """A change of a queue pair's configuration by rnic_admin."""
+
+    qpn: int = auto(16, "queue pair")
+    state_only: int = auto(1, "write state and exists alone")
+    cfg: QpConfig = auto(QpConfig, "new content")
+
+
+@dataclass(frozen=True, slots=True)
+class RqWrite(Record):
+    """A change of a receive ring by rnic_admin."""
+
+    rq_id: int = auto(16, "ring")
+    cfg: RqConfig = auto(RqConfig, "new content")
 
 
 @dataclass(frozen=True, slots=True)

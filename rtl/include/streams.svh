@@ -398,14 +398,39 @@ localparam int KEY_WRITE_W = 273;
 
 // A completion queue as rnic_admin sets it.
 typedef struct packed {
-  logic [7:0] eqn;                 // 93:86 event queue
-  logic [3:0] log_size;            // 85:82 log2 of its entries
-  logic [63:0] base;               // 81:18 ring
-  logic keep;                      // 17:17 RESIZE: keep indices and arm
+  logic [7:0] eqn;                 // 94:87 event queue
+  logic [3:0] log_size;            // 86:83 log2 of its entries
+  logic [63:0] base;               // 82:19 ring
+  logic query;                     // 18:18 change nothing, only answer
+  logic keep;                      // 17:17 RESIZE: keep the arm; indices start again at 0
   logic exists;                    // 16:16 0 destroys it
   logic [15:0] cqn;                // 15:0 completion queue
 } cq_config_t;
-localparam int CQ_CONFIG_W = 94;
+localparam int CQ_CONFIG_W = 95;
+
+// What a CqConfig found: the queue as it was before the change.
+typedef struct packed {
+  logic [23:0] consumer;           // 49:26 consumer index
+  logic [23:0] producer;           // 25:2 producer index
+  logic bad;                       // 1:1 it had overflowed or could not be written
+  logic exists;                    // 0:0 it was in use
+} cq_answer_t;
+localparam int CQ_ANSWER_W = 50;
+
+// A change of a queue pair's configuration by rnic_admin.
+typedef struct packed {
+  qp_config_t cfg;                 // 513:17 new content
+  logic state_only;                // 16:16 write state and exists alone
+  logic [15:0] qpn;                // 15:0 queue pair
+} qp_write_t;
+localparam int QP_WRITE_W = 514;
+
+// A change of a receive ring by rnic_admin.
+typedef struct packed {
+  rq_config_t cfg;                 // 100:16 new content
+  logic [15:0] rq_id;              // 15:0 ring
+} rq_write_t;
+localparam int RQ_WRITE_W = 101;
 
 // An event queue as rnic_admin sets it.
 typedef struct packed {

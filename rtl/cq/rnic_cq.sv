@@ -1,0 +1,551 @@
+// rnic_cq: completion queues.
+//
+// A completion takes the next slot of its queue and is written through the DMA write engine
+// that carries payload too, so the host sees it after its data. When the write is answered,
+// an armed queue fires one COMPLETION event. A full queue is never overwritten: it turns bad,
+// raises CQ_ERROR, and its QPs go to ERR.
+//
+//   s_cqe[n] ──┐                  ┌─► m_wreq, m_wdata ─► (write response) ─► m_event
+//   s_update ──┼─► one at a time ─┤
+//   s_cfg ─────┘   3 cycles each  └─► m_error, m_event (CQ_ERROR)
+//
+// Arm: a doorbell whose arm_seq differs from the last one is a new arm, so a repeated doorbell
+// is not honoured twice; it fires at once when an entry it waits for is already there, so a
+// completion between the host's last look and its arm is not lost.
+`include "streams.svh"
+`include "layouts.svh"
+`include "codes.svh"
+`include "assert.svh"
+
+module rnic_cq #(
+  parameter int CQ_COUNT = 256,
+  parameter int SOURCES  = 2
+) (
+  input  logic                              clk,
+  input  logic                              rst,
+  output logic                              ready,
+
+  // Completions
+  input  logic [SOURCES-1:0][CQE_REQ_W-1:0] s_cqe_data,
+  input  logic [SOURCES-1:0]                s_cqe_valid,
+  output logic [SOURCES-1:0]                s_cqe_ready,
+
+  // Doorbells
+  input  logic [CQ_UPDATE_W-1:0]            s_update_data,
+  input  logic                              s_update_valid,
+  output logic                              s_update_ready,
+
+  // Changes and questions of rnic_admin; the answer comes with the ready
+  input  logic [CQ_CONFIG_W-1:0]            s_cfg_data,
+  input  logic                              s_cfg_valid,
+  output logic                              s_cfg_ready,
+  output logic [CQ_ANSWER_W-1:0]            cfg_answer,
+
+  // DMA write
+  output logic [DMA_WRITE_REQ_W-1:0]        m_wreq_data,
+  output logic                              m_wreq_valid,
+  input  logic                              m_wreq_ready,
+  output logic [DMA_WRITE_DATA_W-1:0]       m_wdata_data,
+  output logic                              m_wdata_valid,
+  input  logic                              m_wdata_ready,
+  input  logic                              s_wdone_en,
+  input  logic                              s_wdone_error,
+
+  // What follows
+  output logic [EVENT_REQ_W-1:0]            m_event_data,
+  output logic                              m_event_valid,
+  input  logic                              m_event_ready,
+  output logic [QP_ERROR_W-1:0]             m_error_data,
+  output logic                              m_error_valid,
+  input  logic                              m_error_ready,
+
+  // Events
+  output logic                              ev_cqe_en,
+  output logic                              ev_doorbell_bad_en
+);
+
+  localparam int CQ_W = $clog2(CQ_COUNT);
+
+  // ------------------------------------------------------------------ context
+
+  typedef struct packed {
+    logic        exists;
+    logic        bad;
+    logic [63:0] base;
+    logic [3:0]  log_size;
+    logic [7:0]  eqn;
+    logic [23:0] producer;
+    logic [23:0] consumer;
+    logic [23:0] solicited;   // index behind the newest solicited or failed completion
+    logic [1:0]  arm;
+    logic [1:0]  arm_seq;
+  } context_t;
+  localparam int CONTEXT_W = 154;
+
+  typedef enum logic [1:0] {TAKE, READ, DECIDE} state_e;
+
+  state_e               state_q;
+  state_e               state_d;
+  logic [CONTEXT_W-1:0] ctx_bits;
+  logic [CONTEXT_W-1:0] ctx_wr_bits;
+  logic [CQ_W-1:0]      ctx_wr_addr;
+  logic                 ctx_wr_en;
+  context_t             ctx;
+  context_t             ctx_next;
+
+  // ------------------------------------------------------------------ sweep after reset
+
+  logic [CQ_W:0] sweep_q;
+  logic          sweep;
+
+  assign sweep = !sweep_q[CQ_W];
+  assign ready = !sweep;
+
+  always_ff @(posedge clk) begin
+    if (sweep) sweep_q <= sweep_q + 1'b1;
+    if (rst) sweep_q <= '0;
+  end
+
+  // ------------------------------------------------------------------ one thing at a time
+
+  typedef enum logic [1:0] {COMPLETE, UPDATE, CONFIG, BROKEN} op_e;
+
+  op_e                    op_q;
+  op_e                    op_d;
+  logic [CQE_REQ_W-1:0]   cqe_in;
+  logic                   cqe_in_valid;
+  logic                   cqe_in_ready;
+  logic [CQE_REQ_W-1:0]   cqe_q;
+  logic [CQ_UPDATE_W-1:0] update_q;
+  cqe_req_t               cqe_head;
+  cqe_req_t               cqe;
+  cq_update_t             update_head;
+  cq_update_t             update;
+  cq_config_t             cfg;
+  logic [15:0]            cqn_d;
+  logic [15:0]            cqn_q;
+  logic                   known;
+  logic                   take;
+  logic                   room;         // for everything an operation may produce
+  logic                   broken_valid;
+  logic                   broken_ready;
+  logic [15:0]            broken_cqn;
+
+  stream_arbiter #(
+    .N      (SOURCES),
+    .DATA_W (CQE_REQ_W)
+  ) u_cqes (
+    .clk,
+    .rst,
+    .s_data   (s_cqe_data),
+    .s_last   ({SOURCES{1'b1}}),
+    .s_valid  (s_cqe_valid),
+    .s_ready  (s_cqe_ready),
+    .m_data   (cqe_in),
+    .m_last   (),
+    .m_source (),
+    .m_valid  (cqe_in_valid),
+    .m_ready  (cqe_in_ready)
+  );
+
+  assign cqe_head    = cqe_in;
+  assign update_head = s_update_data;
+  assign cfg         = s_cfg_data;
+  assign cqe         = cqe_q;
+  assign update      = update_q;
+
+  // Doorbells first: they make room; then what is rare; completions take the rest.
+  always_comb begin
+    op_d  = COMPLETE;
+    cqn_d = cqe_head.cqn;
+    if (s_update_valid) begin
+      op_d  = UPDATE;
+      cqn_d = update_head.cqn;
+    end else if (broken_valid) begin
+      op_d  = BROKEN;
+      cqn_d = broken_cqn;
+    end else if (s_cfg_valid) begin
+      op_d  = CONFIG;
+      cqn_d = cfg.cqn;
+    end
+  end
+
+  assign take = state_q == TAKE && room && !sweep
+             && (s_update_valid || broken_valid || s_cfg_valid || cqe_in_valid);
+
+  assign s_update_ready = take && op_d == UPDATE;
+  assign broken_ready   = take && op_d == BROKEN;
+  assign cqe_in_ready   = take && op_d == COMPLETE;
+  assign s_cfg_ready    = state_q == DECIDE && op_q == CONFIG;
+
+  always_comb begin
+    state_d = state_q;
+    case (state_q)
+      TAKE:    if (take) state_d = READ;
+      READ:    state_d = DECIDE;
+      default: state_d = TAKE;
+    endcase
+  end
+
+  always_ff @(posedge clk) begin
+    state_q <= state_d;
+    if (take) begin
+      op_q     <= op_d;
+      cqn_q    <= cqn_d;
+      cqe_q    <= cqe_in;
+      update_q <= s_update_data;
+    end
+    if (state_q == READ) ctx <= ctx_bits;
+    if (rst) state_q <= TAKE;
+  end
+
+  assign ctx_wr_en   = sweep || (state_q == DECIDE && known);
+  assign ctx_wr_addr = sweep ? sweep_q[CQ_W-1:0] : cqn_q[CQ_W-1:0];
+  assign ctx_wr_bits = sweep ? '0 : ctx_next;
+  assign known       = cqn_q < 16'(CQ_COUNT);
+
+  ram_1w1r #(
+    .DATA_W (CONTEXT_W),
+    .DEPTH  (CQ_COUNT)
+  ) u_context (
+    .clk,
+    .wr_en   (ctx_wr_en),
+    .wr_addr (ctx_wr_addr),
+    .wr_data (ctx_wr_bits),
+    .rd_en   (take),
+    .rd_addr (cqn_d[CQ_W-1:0]),
+    .rd_data (ctx_bits)
+  );
+
+  // ------------------------------------------------------------------ decide
+
+  logic        usable;
+  logic        full;
+  logic        wakes;        // a completion that a SOLICITED arm waits for
+  logic        write;
+  logic        overflow;
+  logic        fire_write;   // fires behind the write
+  logic        fire_now;
+  logic        new_arm;
+  logic [23:0] size;
+  logic [23:0] used;
+  logic [23:0] freed;
+  logic        breaks;
+
+  assign usable   = known && ctx.exists && !ctx.bad;
+  assign size     = 24'd1 << ctx.log_size;
+  assign used     = ctx.producer - ctx.consumer;
+  assign full     = used == size;
+  assign wakes    = cqe.status != CQE_STATUS_SUCCESS
+                 || (cqe.flags & CQE_FLAG_SOLICITED) != '0;
+  assign write    = op_q == COMPLETE && usable && !full;
+  assign overflow = op_q == COMPLETE && usable && full;
+  assign breaks   = overflow || (op_q == BROKEN && usable);
+  assign freed    = update.index - ctx.consumer;
+  assign new_arm  = update.arm != ARM_TYPE_NONE && update.arm_seq != ctx.arm_seq;
+
+  assign fire_write = write && (ctx.arm == ARM_TYPE_ANY || (ctx.arm == ARM_TYPE_SOLICITED && wakes));
+
+  // Entries the host has not consumed when its arm arrives.
+  logic [23:0] unseen;
+  logic [23:0] unseen_solicited;
+  assign unseen           = ctx.producer - update.index;
+  assign unseen_solicited = ctx.solicited - update.index;
+  assign fire_now = op_q == UPDATE && known && ctx.exists && new_arm && freed <= used
+                 && (ctx.bad || (update.arm == ARM_TYPE_ANY && unseen != '0)
+                     || (update.arm == ARM_TYPE_SOLICITED && unseen_solicited != '0
+                         && !unseen_solicited[23]));
+
+  assign ev_doorbell_bad_en = state_q == DECIDE && op_q == UPDATE
+                           && (!known || !ctx.exists || freed > used);
+
+  always_comb begin
+    ctx_next = ctx;
+    case (op_q)
+      COMPLETE: begin
+        if (write) begin
+          ctx_next.producer = ctx.producer + 24'd1;
+          if (wakes) ctx_next.solicited = ctx.producer + 24'd1;
+          if (fire_write) ctx_next.arm = ARM_TYPE_NONE;
+        end
+        if (overflow) ctx_next.bad = 1'b1;
+      end
+      UPDATE: if (ctx.exists && freed <= used) begin
+        ctx_next.consumer = update.index;
+        if (new_arm) begin
+          ctx_next.arm     = fire_now ? ARM_TYPE_NONE : update.arm;
+          ctx_next.arm_seq = update.arm_seq;
+        end
+      end
+      CONFIG: if (!cfg.query) begin
+        ctx_next.exists    = cfg.exists;
+        ctx_next.base      = cfg.base;
+        ctx_next.log_size  = cfg.log_size;
+        ctx_next.eqn       = cfg.eqn;
+        ctx_next.producer  = '0;
+        ctx_next.consumer  = '0;
+        ctx_next.solicited = '0;
+        if (!cfg.keep) begin
+          ctx_next.bad     = 1'b0;
+          ctx_next.arm     = ARM_TYPE_NONE;
+          ctx_next.arm_seq = '0;
+        end
+      end
+      default: if (ctx.exists) ctx_next.bad = 1'b1;
+    endcase
+  end
+
+  cq_answer_t answer;
+  always_comb begin
+    answer          = '0;
+    answer.exists   = known && ctx.exists;
+    answer.bad      = ctx.bad;
+    answer.producer = ctx.producer;
+    answer.consumer = ctx.consumer;
+  end
+  assign cfg_answer = answer;
+
+  assign ev_cqe_en = state_q == DECIDE && write;
+
+  // ------------------------------------------------------------------ the entry
+
+  cqe_t            entry;
+  logic [63:0]     slot_addr;
+  logic [23:0]     slot;
+  logic [255:0]    entry_bits;
+  dma_write_req_t  wreq;
+  dma_write_data_t wdata;
+
+  assign slot      = ctx.producer & (size - 24'd1);
+  assign slot_addr = ctx.base + {35'd0, slot, 5'd0};
+
+  always_comb begin
+    entry           = '0;
+    entry.wr_id     = cqe.wr_id;
+    entry.wqe_index = cqe.wqe_index;
+    entry.qpn       = {8'd0, cqe.qpn};
+    entry.opcode    = cqe.opcode;
+    entry.byte_len  = cqe.byte_len;
+    entry.imm       = cqe.imm;
+    entry.status    = cqe.status;
+    entry.flags     = cqe.flags;
+    entry.syndrome  = cqe.syndrome;
+    entry.phase     = (ctx.producer & size) == '0;
+    wreq            = '0;
+    wreq.addr       = slot_addr;
+    wreq.beats      = 7'd1;
+    wdata           = '0;
+    wdata.data      = {entry_bits, entry_bits};
+    wdata.strb      = slot_addr[5] ? {32'hffff_ffff, 32'h0} : {32'h0, 32'hffff_ffff};
+    wdata.last      = 1'b1;
+  end
+  assign entry_bits = entry;
+
+  logic wreq_room;
+  logic wdata_room;
+  logic behind_room;
+  logic event_room;
+  logic error_room;
+  logic [3:0] wreq_count;
+  logic [3:0] wdata_count;
+
+  stream_fifo #(
+    .DATA_W (DMA_WRITE_REQ_W),
+    .DEPTH  (8)
+  ) u_wreq (
+    .clk,
+    .rst,
+    .s_data  (wreq),
+    .s_valid (state_q == DECIDE && write),
+    .s_ready (wreq_room),
+    .m_data  (m_wreq_data),
+    .m_valid (m_wreq_valid),
+    .m_ready (m_wreq_ready),
+    .count   (wreq_count)
+  );
+
+  stream_fifo #(
+    .DATA_W (DMA_WRITE_DATA_W),
+    .DEPTH  (8)
+  ) u_wdata (
+    .clk,
+    .rst,
+    .s_data  (wdata),
+    .s_valid (state_q == DECIDE && write),
+    .s_ready (wdata_room),
+    .m_data  (m_wdata_data),
+    .m_valid (m_wdata_valid),
+    .m_ready (m_wdata_ready),
+    .count   (wdata_count)
+  );
+
+  // ------------------------------------------------------------------ behind the write response
+
+  typedef struct packed {
+    logic        fire;
+    logic [15:0] cqn;
+    logic [7:0]  eqn;
+    logic [1:0]  arm_seq;
+  } behind_t;
+  localparam int BEHIND_W = 27;
+
+  behind_t             behind_in;
+  behind_t             behind;
+  logic [BEHIND_W-1:0] behind_bits;
+  logic                behind_valid;
+
+  always_comb begin
+    behind_in         = '0;
+    behind_in.fire    = fire_write;
+    behind_in.cqn     = cqn_q;
+    behind_in.eqn     = ctx.eqn;
+    behind_in.arm_seq = ctx.arm_seq;
+  end
+  assign behind = behind_bits;
+
+  stream_fifo #(
+    .DATA_W (BEHIND_W),
+    .DEPTH  (128)
+  ) u_behind (
+    .clk,
+    .rst,
+    .s_data  (behind_in),
+    .s_valid (state_q == DECIDE && write),
+    .s_ready (behind_room),
+    .m_data  (behind_bits),
+    .m_valid (behind_valid),
+    .m_ready (s_wdone_en),
+    .count   ()
+  );
+
+  `RNIC_ASSERT(every_answer_has_its_write, !s_wdone_en || behind_valid)
+
+  // A write that failed breaks its queue. Room for every write that may be unanswered.
+  stream_fifo #(
+    .DATA_W (16),
+    .DEPTH  (128)
+  ) u_broken (
+    .clk,
+    .rst,
+    .s_data  (behind.cqn),
+    .s_valid (s_wdone_en && s_wdone_error),
+    .s_ready (),
+    .m_data  (broken_cqn),
+    .m_valid (broken_valid),
+    .m_ready (broken_ready),
+    .count   ()
+  );
+
+  // ------------------------------------------------------------------ events and errors
+  //
+  // Write responses cannot wait, so the events they release have room for all of them; events
+  // decided at once take the second place.
+
+  event_req_t             late;
+  event_req_t             prompt;
+  logic [EVENT_REQ_W-1:0] late_data;
+  logic                   late_valid;
+  logic                   late_ready;
+  logic [EVENT_REQ_W-1:0] prompt_data;
+  logic                   prompt_valid;
+  logic                   prompt_ready;
+
+  always_comb begin
+    late              = '0;
+    late.eqn          = behind.eqn;
+    late.event_type   = EVENT_TYPE_COMPLETION;
+    late.number       = {8'd0, behind.cqn};
+    late.detail       = {30'd0, behind.arm_seq};
+    prompt            = '0;
+    prompt.eqn        = ctx.eqn;
+    prompt.event_type = breaks ? EVENT_TYPE_CQ_ERROR : EVENT_TYPE_COMPLETION;
+    prompt.number     = {8'd0, cqn_q};
+    prompt.detail     = breaks ? 32'd0 : {30'd0, update.arm_seq};
+  end
+
+  stream_fifo #(
+    .DATA_W (EVENT_REQ_W),
+    .DEPTH  (128)
+  ) u_late (
+    .clk,
+    .rst,
+    .s_data  (late),
+    .s_valid (s_wdone_en && behind.fire && !s_wdone_error),
+    .s_ready (),
+    .m_data  (late_data),
+    .m_valid (late_valid),
+    .m_ready (late_ready),
+    .count   ()
+  );
+
+  stream_fifo #(
+    .DATA_W (EVENT_REQ_W),
+    .DEPTH  (4)
+  ) u_prompt (
+    .clk,
+    .rst,
+    .s_data  (prompt),
+    .s_valid (state_q == DECIDE && (fire_now || breaks)),
+    .s_ready (event_room),
+    .m_data  (prompt_data),
+    .m_valid (prompt_valid),
+    .m_ready (prompt_ready),
+    .count   ()
+  );
+
+  stream_arbiter #(
+    .N      (2),
+    .DATA_W (EVENT_REQ_W)
+  ) u_event (
+    .clk,
+    .rst,
+    .s_data   ({late_data, prompt_data}),
+    .s_last   (2'b11),
+    .s_valid  ({late_valid, prompt_valid}),
+    .s_ready  ({late_ready, prompt_ready}),
+    .m_data   (m_event_data),
+    .m_last   (),
+    .m_source (),
+    .m_valid  (m_event_valid),
+    .m_ready  (m_event_ready)
+  );
+
+  // The QP whose completion was lost; also when its queue does not exist or is bad.
+  qp_error_t error;
+  always_comb begin
+    error        = '0;
+    error.qpn    = cqe.qpn;
+    error.status = CQE_STATUS_FATAL_ERR;
+  end
+
+  stream_fifo #(
+    .DATA_W (QP_ERROR_W),
+    .DEPTH  (4)
+  ) u_error (
+    .clk,
+    .rst,
+    .s_data  (error),
+    .s_valid (state_q == DECIDE && op_q == COMPLETE && !write),
+    .s_ready (error_room),
+    .m_data  (m_error_data),
+    .m_valid (m_error_valid),
+    .m_ready (m_error_ready),
+    .count   ()
+  );
+
+  // Events already released and still waiting count against new writes.
+  logic [7:0] owed_q;
+  logic       owe;
+  logic       paid;
+  assign owe  = state_q == DECIDE && write && fire_write;
+  assign paid = (s_wdone_en && behind.fire && s_wdone_error) || (late_valid && late_ready);
+
+  always_ff @(posedge clk) begin
+    owed_q <= owed_q + {7'd0, owe} - {7'd0, paid};
+    if (rst) owed_q <= '0;
+  end
+
+  assign room = wreq_room && wdata_room && behind_room && event_room && error_room
+             && owed_q < 8'd120 && wreq_count < 4'd7 && wdata_count < 4'd7;
+
+endmodule
