@@ -72,6 +72,7 @@ class CqeFlag(IntFlag):
     INVALIDATED = 4
 
 
+@coded(2)
 class ArmType(IntEnum):
     """What fires an armed completion queue."""
 
@@ -206,7 +207,7 @@ class CqDoorbell(Record):
 
     SIZE: ClassVar[int] = 8
     number: int = bits(0, 24, "completion queue")
-    arm: ArmType = bits(24, 2, "NONE leaves the arm as it is")
+    arm: ArmType = bits(24, ArmType, "NONE leaves the arm as it is")
     arm_seq: int = bits(26, 2, "arm number modulo 4; repeating the last one is not a new arm")
     index: int = bits(32, 24, "consumer index")
 

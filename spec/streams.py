@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from spec.codes import Access, CqeStatus, EventType, QpType
 from spec.fields import Record, auto, coded
-from spec.layouts import CqeFlag, CqeOp, KeyEntry
+from spec.layouts import ArmType, CqeFlag, CqeOp, KeyEntry
 
 # ---------------------------------------------------------------------------------------------- host
 
@@ -138,7 +138,7 @@ class CqUpdate(Record):
     """A CQ doorbell."""
 
     cqn: int = auto(16, "completion queue")
-    arm: int = auto(2, "ArmType")
+    arm: ArmType = auto(ArmType, "what to fire on")
     arm_seq: int = auto(2, "arm number")
     index: int = auto(24, "consumer index")
 

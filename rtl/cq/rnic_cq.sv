@@ -219,6 +219,7 @@ module rnic_cq #(
 
   // ------------------------------------------------------------------ decide
 
+  logic        deciding;
   logic        usable;
   logic        full;
   logic        wakes;        // a completion that a SOLICITED arm waits for
@@ -231,7 +232,9 @@ module rnic_cq #(
   logic [23:0] used;
   logic [23:0] freed;
   logic        breaks;
+  logic        lost;         // a completion nobody will see
 
+  assign deciding = state_q == DECIDE;
   assign usable   = known && ctx.exists && !ctx.bad;
   assign size     = 24'd1 << ctx.log_size;
   assign used     = ctx.producer - ctx.consumer;
@@ -240,6 +243,7 @@ module rnic_cq #(
                  || (cqe.flags & CQE_FLAG_SOLICITED) != '0;
   assign write    = op_q == COMPLETE && usable && !full;
   assign overflow = op_q == COMPLETE && usable && full;
+  assign lost     = deciding && op_q == COMPLETE && !write;
   assign breaks   = overflow || (op_q == BROKEN && usable);
   assign freed    = update.index - ctx.consumer;
   assign new_arm  = update.arm != ARM_TYPE_NONE && update.arm_seq != ctx.arm_seq;
@@ -346,8 +350,6 @@ module rnic_cq #(
   logic behind_room;
   logic event_room;
   logic error_room;
-  logic [3:0] wreq_count;
-  logic [3:0] wdata_count;
 
   stream_fifo #(
     .DATA_W (DMA_WRITE_REQ_W),
@@ -356,12 +358,12 @@ module rnic_cq #(
     .clk,
     .rst,
     .s_data  (wreq),
-    .s_valid (state_q == DECIDE && write),
+    .s_valid (deciding && write),
     .s_ready (wreq_room),
     .m_data  (m_wreq_data),
     .m_valid (m_wreq_valid),
     .m_ready (m_wreq_ready),
-    .count   (wreq_count)
+    .count   ()
   );
 
   stream_fifo #(
@@ -371,12 +373,12 @@ module rnic_cq #(
     .clk,
     .rst,
     .s_data  (wdata),
-    .s_valid (state_q == DECIDE && write),
+    .s_valid (deciding && write),
     .s_ready (wdata_room),
     .m_data  (m_wdata_data),
     .m_valid (m_wdata_valid),
     .m_ready (m_wdata_ready),
-    .count   (wdata_count)
+    .count   ()
   );
 
   // ------------------------------------------------------------------ behind the write response
@@ -410,7 +412,7 @@ module rnic_cq #(
     .clk,
     .rst,
     .s_data  (behind_in),
-    .s_valid (state_q == DECIDE && write),
+    .s_valid (deciding && write),
     .s_ready (behind_room),
     .m_data  (behind_bits),
     .m_valid (behind_valid),
@@ -485,7 +487,7 @@ module rnic_cq #(
     .clk,
     .rst,
     .s_data  (prompt),
-    .s_valid (state_q == DECIDE && (fire_now || breaks)),
+    .s_valid (deciding && (fire_now || breaks)),
     .s_ready (event_room),
     .m_data  (prompt_data),
     .m_valid (prompt_valid),
@@ -525,7 +527,7 @@ module rnic_cq #(
     .clk,
     .rst,
     .s_data  (error),
-    .s_valid (state_q == DECIDE && op_q == COMPLETE && !write),
+    .s_valid (lost),
     .s_ready (error_room),
     .m_data  (m_error_data),
     .m_valid (m_error_valid),
@@ -546,6 +548,6 @@ module rnic_cq #(
   end
 
   assign room = wreq_room && wdata_room && behind_room && event_room && error_room
-             && owed_q < 8'd120 && wreq_count < 4'd7 && wdata_count < 4'd7;
+             && owed_q < 8'd120;
 
 endmodule

@@ -59,10 +59,10 @@ localparam logic [7:0] CQE_FLAG_INVALIDATED = 8'd4;
 localparam int CQE_FLAG_INVALIDATED_B = 2;
 
 // What fires an armed completion queue.
-localparam logic [7:0] ARM_TYPE_NONE = 8'd0;
-localparam logic [7:0] ARM_TYPE_ANY = 8'd1;
-localparam logic [7:0] ARM_TYPE_SOLICITED = 8'd2;
-localparam logic [7:0] ARM_TYPE_ERRORS = 8'd3;
+localparam logic [1:0] ARM_TYPE_NONE = 2'd0;
+localparam logic [1:0] ARM_TYPE_ANY = 2'd1;
+localparam logic [1:0] ARM_TYPE_SOLICITED = 2'd2;
+localparam logic [1:0] ARM_TYPE_ERRORS = 2'd3;
 
 // What a memory key stands for.
 localparam logic [3:0] KEY_KIND_NONE = 4'd0;

@@ -146,7 +146,7 @@ localparam int RING_UPDATE_W = 32;
 typedef struct packed {
   logic [23:0] index;              // 43:20 consumer index
   logic [1:0] arm_seq;             // 19:18 arm number
-  logic [1:0] arm;                 // 17:16 ArmType
+  logic [1:0] arm;                 // 17:16 what to fire on
   logic [15:0] cqn;                // 15:0 completion queue
 } cq_update_t;
 localparam int CQ_UPDATE_W = 44;
