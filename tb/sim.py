@@ -216,7 +216,7 @@ def run(
     """Build ``toplevel``, run the cocotb module ``tests`` on it, and return the folder of the run.
 
     Raises ``SimulationFailed``. ``sources`` are files outside rtl/ that the design may use, a
-    wrapper in tb/hdl for instance. Waves and coverage default to the variables WAVES and COVERAGE.
+    wrapper in tb/hdl for instance. Waves and coverage default to WAVES and RTL_COVERAGE.
     """
     __tracebackhide__ = True
     design = Design(
@@ -227,12 +227,12 @@ def run(
         tuple(build_args),
         waves=_switch("WAVES") if waves is None else waves,
         coverage=simulator == "verilator"
-        and (_switch("COVERAGE") if coverage is None else coverage),
+        and (_switch("RTL_COVERAGE") if coverage is None else coverage),
         inside=inside,
         optimize=optimize,
     )
     folder = build(design)
-    run_dir = run_dir or BUILD / "runs" / f"{toplevel}-{simulator}-{tests.rsplit('.', 1)[-1]}"
+    run_dir = run_dir or runs_folder() / f"{toplevel}-{simulator}-{tests.rsplit('.', 1)[-1]}"
     shutil.rmtree(run_dir, ignore_errors=True)
     run_dir.mkdir(parents=True)
     seed = int(os.environ.get("SEED", DEFAULT_SEED)) if seed is None else seed
@@ -320,6 +320,11 @@ def failures(results: Path) -> list[str]:
     ]
 
 
+def runs_folder() -> Path:
+    """Where runs leave their logs, waves and results; coverage runs keep apart."""
+    return BUILD / ("coverage/runs" if _switch("RTL_COVERAGE") else "runs")
+
+
 def _switch(name: str) -> bool:
     return os.environ.get(name, "0") not in ("", "0", "no", "false")
 
@@ -344,7 +349,7 @@ class Sim:
         defaults: dict[str, object] = {
             "simulator": self.simulator,
             "seed": self.seed,
-            "run_dir": BUILD / "runs" / re.sub(r"[^\w.\-]+", "_", self.node).strip("_"),
+            "run_dir": runs_folder() / re.sub(r"[^\w.\-]+", "_", self.node).strip("_"),
             "again": f"SEED={self.seed} pytest '{self.node}'",
         }
         return run(toplevel, tests, **(defaults | knobs))  # type: ignore[arg-type]
