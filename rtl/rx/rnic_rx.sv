@@ -1,0 +1,470 @@
+// rnic_rx: the receive pipeline, from the MAC to payload in host memory.
+//
+//   s_axis_rx ─► parse ─┬────────► buffer ─► dispatch ─┬─► m_req, m_rsp      (responder, completer)
+//                       └─► icrc ──┘   │      work  <──┴── s_req_work, s_rsp_work
+//                                      │       │
+//                                      │       ├─► mem_check ─► pieces ─► m_wreq
+//                                      │       │                  ├─────────────────┐
+//                                      └───────┼────────────────► write ─► m_wdata  │
+//                                              └────────────────────────────────► retire ─► m_*_done
+//
+// Takes a beat every cycle. In frame order from end to end: headers out, work in, bursts, done. Every
+// frame whose header was handed out must come back as one group of RxWork.
+`include "codes.svh"
+`include "layouts.svh"
+`include "streams.svh"
+
+module rnic_rx #(
+  parameter int DEST_LATENCY = 2,   // cycles from rx_dest_gid to its answer, 1 to 3
+  parameter int BEATS        = 512, // payload buffer
+  parameter int FRAMES       = 128, // header buffer
+  parameter int LINES        = 256  // page-list cache
+) (
+  input  logic            clk,
+  input  logic            rst,
+
+  // Frames from the MAC; tuser: the MAC found it bad
+  input  logic            enable,
+  input  logic [511:0]    s_axis_rx_tdata,
+  input  logic [63:0]     s_axis_rx_tkeep,
+  input  logic            s_axis_rx_tlast,
+  input  logic            s_axis_rx_tuser,
+  input  logic            s_axis_rx_tvalid,
+  output logic            s_axis_rx_tready,
+
+  // Is this address ours, DEST_LATENCY cycles later
+  output logic [127:0]    rx_dest_gid,
+  input  logic            rx_dest_hit,
+  input  logic [3:0]      rx_dest_index,
+
+  // Queue pair, two cycles later
+  output logic [23:0]     qp_rd_qpn,
+  input  qp_config_t      qp_rd_cfg,
+
+  // Requests, their work, their end
+  output rx_header_t      m_req_hdr,
+  output qp_config_t      m_req_cfg,
+  output logic            m_req_valid,
+  input  logic            m_req_ready,
+  input  rx_work_t        s_req_work_data,
+  input  logic            s_req_work_valid,
+  output logic            s_req_work_ready,
+  output rx_done_t        m_req_done_data,
+  output logic            m_req_done_valid,
+  input  logic            m_req_done_ready,
+
+  // Responses, their work, their end
+  output rx_header_t      m_rsp_hdr,
+  output qp_config_t      m_rsp_cfg,
+  output logic            m_rsp_valid,
+  input  logic            m_rsp_ready,
+  input  rx_work_t        s_rsp_work_data,
+  input  logic            s_rsp_work_valid,
+  output logic            s_rsp_work_ready,
+  output rx_done_t        m_rsp_done_data,
+  output logic            m_rsp_done_valid,
+  input  logic            m_rsp_done_ready,
+
+  // Key table
+  output logic            lookup_en,
+  output logic [23:0]     lookup_index,
+  input  key_entry_t      lookup_entry,
+  output key_write_t      m_mod_data,
+  output logic            m_mod_valid,
+  input  logic            m_mod_ready,
+  input  logic            key_changed_en,
+
+  // Host reads, page lists only
+  output dma_read_req_t   m_dma_data,
+  output logic            m_dma_valid,
+  input  logic            m_dma_ready,
+  input  dma_read_data_t  s_dma_data,
+  input  logic            s_dma_en,
+
+  // Host writes; answers in order
+  output dma_write_req_t  m_wreq_data,
+  output logic            m_wreq_valid,
+  input  logic            m_wreq_ready,
+  output dma_write_data_t m_wdata_data,
+  output logic            m_wdata_valid,
+  input  logic            m_wdata_ready,
+  input  logic            s_wdone_en,
+  input  logic            s_wdone_error,
+
+  // Drain: answers when every frame that was between dispatch and retire has left
+  input  logic            drain_req_en,
+  output logic            drain_done_en,
+
+  // Events. A frame ended on the wire; a RoCEv2 frame of ours was good; frames dropped before
+  // and behind the buffer
+  output logic            rx_en,
+  output logic [12:0]     rx_bytes,
+  output logic            rdma_en,
+  output logic [12:0]     rdma_bytes,
+  output logic            rdma_ce_en,
+  output logic            drop_frame_en,
+  output logic [4:0]      drop_frame_reason,
+  output logic            drop_qp_en,
+  output logic [4:0]      drop_qp_reason
+);
+
+  localparam int OPS       = 8;                        // moves between check and write
+  localparam int CHECK_W   = 1 + 1 + 6 + 7 + 13 + 2;
+  localparam int MOVE_W    = 1 + 1 + 6 + 7 + 6 + 13 + 1;
+
+  assign s_axis_rx_tready = 1'b1;
+
+  // Parse, check, keep
+
+  logic         crc_en;
+  logic         crc_first;
+  logic [511:0] crc_data;
+  logic         crc_vlan;
+  logic         crc_v6;
+  logic [16:0]  crc_end;
+  logic         crc_good;
+  logic         beat_en;
+  logic         beat_last;
+  logic         beat_store;
+  logic [511:0] beat_data;
+  rx_header_t   beat_hdr;
+  logic [4:0]   beat_reason;
+  logic [12:0]  beat_bytes;
+
+  rnic_rx_parse #(.DEST_LATENCY(DEST_LATENCY)) u_parse (
+    .clk,
+    .rst,
+    .enable,
+    .s_axis_rx_tdata,
+    .s_axis_rx_tkeep,
+    .s_axis_rx_tlast,
+    .s_axis_rx_tuser,
+    .s_axis_rx_tvalid,
+    .rx_dest_gid,
+    .rx_dest_hit,
+    .rx_dest_index,
+    .m_crc_en    (crc_en),
+    .m_crc_first (crc_first),
+    .m_crc_data  (crc_data),
+    .m_crc_vlan  (crc_vlan),
+    .m_crc_v6    (crc_v6),
+    .m_crc_end   (crc_end),
+    .crc_good,
+    .m_en        (beat_en),
+    .m_last      (beat_last),
+    .m_store     (beat_store),
+    .m_data      (beat_data),
+    .m_hdr       (beat_hdr),
+    .m_reason    (beat_reason),
+    .m_bytes     (beat_bytes)
+  );
+
+  rnic_rx_icrc u_icrc (
+    .clk,
+    .rst,
+    .s_en    (crc_en),
+    .s_first (crc_first),
+    .s_data  (crc_data),
+    .s_vlan  (crc_vlan),
+    .s_v6    (crc_v6),
+    .s_end   (crc_end),
+    .good    (crc_good)
+  );
+
+  rx_header_t   hdr_data;
+  logic         hdr_valid;
+  logic         hdr_ready;
+  logic [511:0] payload_data;
+  logic         payload_valid;
+  logic         payload_ready;
+
+  rnic_rx_buffer #(.BEATS(BEATS), .FRAMES(FRAMES)) u_buffer (
+    .clk,
+    .rst,
+    .s_en        (beat_en),
+    .s_last      (beat_last),
+    .s_store     (beat_store),
+    .s_data      (beat_data),
+    .s_hdr       (beat_hdr),
+    .s_reason    (beat_reason),
+    .m_hdr_data  (hdr_data),
+    .m_hdr_valid (hdr_valid),
+    .m_hdr_ready (hdr_ready),
+    .m_data      (payload_data),
+    .m_valid     (payload_valid),
+    .m_ready     (payload_ready),
+    .good_en     (rdma_en),
+    .good_ce     (rdma_ce_en),
+    .drop_en     (drop_frame_en),
+    .drop_reason (drop_frame_reason)
+  );
+
+  always_ff @(posedge clk) begin
+    rx_en    <= beat_en && beat_last;
+    rx_bytes <= beat_bytes;
+    if (rst) rx_en <= 1'b0;
+  end
+
+  assign rdma_bytes = rx_bytes;
+
+  // Headers out, work in
+
+  rx_work_t   work_data;
+  logic [1:0] work_side;
+  logic       work_valid;
+  logic       work_ready;
+  logic       enter_en;
+
+  rnic_rx_dispatch u_dispatch (
+    .clk,
+    .rst,
+    .s_hdr_data   (hdr_data),
+    .s_hdr_valid  (hdr_valid),
+    .s_hdr_ready  (hdr_ready),
+    .qp_rd_qpn,
+    .qp_rd_cfg,
+    .m_req_hdr,
+    .m_req_cfg,
+    .m_req_valid,
+    .m_req_ready,
+    .s_req_work_data,
+    .s_req_work_valid,
+    .s_req_work_ready,
+    .m_rsp_hdr,
+    .m_rsp_cfg,
+    .m_rsp_valid,
+    .m_rsp_ready,
+    .s_rsp_work_data,
+    .s_rsp_work_valid,
+    .s_rsp_work_ready,
+    .m_work_data  (work_data),
+    .m_work_side  (work_side),
+    .m_work_valid (work_valid),
+    .m_work_ready (work_ready),
+    .enter_en,
+    .drop_en      (drop_qp_en),
+    .drop_reason  (drop_qp_reason)
+  );
+
+  rx_work_t   seg;
+  logic [1:0] seg_side;
+  logic       seg_valid;
+  logic       seg_ready;
+
+  stream_register #(.DATA_W(RX_WORK_W + 2)) u_work (
+    .clk,
+    .rst,
+    .s_data  ({work_side, work_data}),
+    .s_valid (work_valid),
+    .s_ready (work_ready),
+    .m_data  ({seg_side, seg}),
+    .m_valid (seg_valid),
+    .m_ready (seg_ready)
+  );
+
+  // Check; the first segment takes the frame to retire as well, both at once
+
+  logic                frame_valid;
+  logic                frame_ready;
+  logic                check_valid;
+  logic                check_ready;
+  logic [1:0]          fault;
+  logic [12:0]         length;
+  mem_rsp_t            rsp_data;
+  logic [CHECK_W-1:0]  rsp_user;
+  logic                rsp_valid;
+  logic                rsp_ready;
+  logic                rsp_first;
+  logic                rsp_last;
+  logic [5:0]          rsp_off;
+  logic [6:0]          rsp_beats;
+  logic [12:0]         rsp_length;
+  logic [1:0]          rsp_fault;
+  mem_req_t            mem;
+
+  assign mem         = seg.mem;
+  assign check_valid = seg_valid && (frame_ready || !seg.first);
+  assign frame_valid = seg_valid && seg.first && check_ready;
+  assign seg_ready   = check_ready && (frame_ready || !seg.first);
+  assign length      = mem.op == KEY_OP_CHECK ? mem.length : '0;
+
+  always_comb begin
+    fault = RX_FAULT_LOCAL_KEY;
+    if (mem.op != KEY_OP_CHECK) fault = RX_FAULT_KEY;
+    if ((mem.access & (ACCESS_REMOTE_WRITE | ACCESS_REMOTE_READ | ACCESS_REMOTE_ATOMIC)) != '0)
+      fault = RX_FAULT_KEY;
+  end
+
+  rnic_mem_check #(.USER_W(CHECK_W), .LINES(LINES)) u_check (
+    .clk,
+    .rst,
+    .s_req_data       (mem),
+    .s_req_user       ({seg.first, seg.last, seg.payload_off, seg.payload_beats, length, fault}),
+    .s_req_reg_pages  (64'd0),
+    .s_req_reg_length (64'd0),
+    .s_req_reg_shift  (5'd0),
+    .s_req_reg_direct (1'b0),
+    .s_req_valid      (check_valid),
+    .s_req_ready      (check_ready),
+    .lookup_en,
+    .lookup_index,
+    .lookup_entry,
+    .m_mod_data,
+    .m_mod_valid,
+    .m_mod_ready,
+    .changed_en       (key_changed_en),
+    .m_dma_data,
+    .m_dma_valid,
+    .m_dma_ready,
+    .s_dma_data,
+    .s_dma_en,
+    .m_rsp_data       (rsp_data),
+    .m_rsp_user       (rsp_user),
+    .m_rsp_valid      (rsp_valid),
+    .m_rsp_ready      (rsp_ready)
+  );
+
+  assign {rsp_first, rsp_last, rsp_off, rsp_beats, rsp_length, rsp_fault} = rsp_user;
+
+  // Write
+
+  logic              move_first;
+  logic              move_last;
+  logic [5:0]        move_off;
+  logic [6:0]        move_beats;
+  logic [5:0]        move_lane;
+  logic [12:0]       move_length;
+  logic              move_write;
+  logic              move_valid;
+  logic              move_ready;
+  logic              op_first;
+  logic              op_last;
+  logic [5:0]        op_off;
+  logic [6:0]        op_beats;
+  logic [5:0]        op_lane;
+  logic [12:0]       op_length;
+  logic              op_write;
+  logic              op_valid;
+  logic              op_ready;
+  dma_write_req_t    wreq_data;
+  logic              wreq_valid;
+  logic              wreq_ready;
+  logic              record_last;
+  logic              record_write;
+  logic [1:0]        record_fault;
+  logic              record_valid;
+  logic              record_ready;
+
+  rnic_rx_pieces u_pieces (
+    .clk,
+    .rst,
+    .s_rsp_data     (rsp_data),
+    .s_rsp_first    (rsp_first),
+    .s_rsp_last     (rsp_last),
+    .s_rsp_off      (rsp_off),
+    .s_rsp_beats    (rsp_beats),
+    .s_rsp_length   (rsp_length),
+    .s_rsp_fault    (rsp_fault),
+    .s_rsp_valid    (rsp_valid),
+    .s_rsp_ready    (rsp_ready),
+    .m_move_first   (move_first),
+    .m_move_last    (move_last),
+    .m_move_off     (move_off),
+    .m_move_beats   (move_beats),
+    .m_move_lane    (move_lane),
+    .m_move_length  (move_length),
+    .m_move_write   (move_write),
+    .m_move_valid   (move_valid),
+    .m_move_ready   (move_ready),
+    .m_wreq_data    (wreq_data),
+    .m_wreq_valid   (wreq_valid),
+    .m_wreq_ready   (wreq_ready),
+    .m_record_last  (record_last),
+    .m_record_write (record_write),
+    .m_record_fault (record_fault),
+    .m_record_valid (record_valid),
+    .m_record_ready (record_ready)
+  );
+
+  // Bursts are asked for ahead of their data.
+  stream_fifo #(.DATA_W(DMA_WRITE_REQ_W), .DEPTH(OPS)) u_wreqs (
+    .clk,
+    .rst,
+    .s_data  (wreq_data),
+    .s_valid (wreq_valid),
+    .s_ready (wreq_ready),
+    .m_data  (m_wreq_data),
+    .m_valid (m_wreq_valid),
+    .m_ready (m_wreq_ready),
+    .count   ()
+  );
+
+  stream_fifo #(.DATA_W(MOVE_W), .DEPTH(OPS)) u_moves (
+    .clk,
+    .rst,
+    .s_data  ({move_first, move_last, move_off, move_beats, move_lane, move_length, move_write}),
+    .s_valid (move_valid),
+    .s_ready (move_ready),
+    .m_data  ({op_first, op_last, op_off, op_beats, op_lane, op_length, op_write}),
+    .m_valid (op_valid),
+    .m_ready (op_ready),
+    .count   ()
+  );
+
+  rnic_rx_write u_write (
+    .clk,
+    .rst,
+    .s_move_first  (op_first),
+    .s_move_last   (op_last),
+    .s_move_off    (op_off),
+    .s_move_beats  (op_beats),
+    .s_move_lane   (op_lane),
+    .s_move_length (op_length),
+    .s_move_write  (op_write),
+    .s_move_valid  (op_valid),
+    .s_move_ready  (op_ready),
+    .s_data        (payload_data),
+    .s_valid       (payload_valid),
+    .s_ready       (payload_ready),
+    .m_wdata_data,
+    .m_wdata_valid,
+    .m_wdata_ready
+  );
+
+  // Retire
+
+  logic leave_en;
+
+  rnic_rx_retire u_retire (
+    .clk,
+    .rst,
+    .s_frame_data   (seg.retire),
+    .s_frame_side   (seg_side),
+    .s_frame_valid  (frame_valid),
+    .s_frame_ready  (frame_ready),
+    .s_record_last  (record_last),
+    .s_record_write (record_write),
+    .s_record_fault (record_fault),
+    .s_record_valid (record_valid),
+    .s_record_ready (record_ready),
+    .s_wdone_en,
+    .s_wdone_error,
+    .m_req_done_data,
+    .m_req_done_valid,
+    .m_req_done_ready,
+    .m_rsp_done_data,
+    .m_rsp_done_valid,
+    .m_rsp_done_ready,
+    .leave_en
+  );
+
+  rnic_rx_drain u_drain (
+    .clk,
+    .rst,
+    .enter_en,
+    .leave_en,
+    .drain_req_en,
+    .drain_done_en
+  );
+
+endmodule
