@@ -1,9 +1,9 @@
 """The AXI4 slave through which an adapter reaches host memory: latency, disorder, faults, rules.
 
 One plain function per clock edge serves all five channels and sleeps when nothing is under way.
-Measured on Verilator (see `tb.ticker` for the parts): a 512-bit write beat costs 9 us, a read beat
-6 us, an idle cycle nothing; cocotbext-axi 0.1.28's AxiRam needs 190 us for a cycle with one beat
-of each, has no grants and answers in order only. Hence no cocotbext-axi here.
+Measured on Verilator with a bare traffic generator, per cycle of 512 bits: reads at full rate cost
+12 us, writes 16 us, both 19 us, idle nothing beyond the clock's 2.4 us. AxiRam of cocotbext-axi
+0.1.28 costs 49, 107 and 179 us, has no grants and answers in order only: hence not used here.
 
 Data is written when its B response is presented and read when its first R beat is: what a master
 may not rely on, it does not get. Equal IDs answer in order; different IDs do so too unless
