@@ -76,6 +76,13 @@ def lint_icarus(tops: list[str]) -> list[str]:
 
 def lint_yosys(tops: list[str]) -> list[str]:
     """Yosys elaborates each design: no loop, no second driver, nothing undriven, no latch."""
+    if not _elaborate(tops):
+        return []
+    # Yosys stops at the first error; say what is wrong with each.
+    return [line for top in tops for line in _elaborate([top])]
+
+
+def _elaborate(tops: list[str]) -> list[str]:
     script = []
     for top in tops:
         files = " ".join(relative(closure(top)))
@@ -101,8 +108,12 @@ def yosys() -> str:
 
 def lint_python(_tops: list[str]) -> list[str]:
     """ruff, its formatter, and mypy where types are promised."""
-    found = run([sys.executable, "-m", "ruff", "check", "-q", "."])
-    found += run([sys.executable, "-m", "ruff", "format", "--check", "-q", "."])
+    found = run([sys.executable, "-m", "ruff", "check", "-q", "--output-format=concise", "."])
+    unformatted = re.compile(r"files? (would be|already)")
+    found += run(
+        [sys.executable, "-m", "ruff", "format", "--check", "--output-format=concise", "."],
+        unformatted,
+    )
     typed = [folder for folder in TYPED if (ROOT / folder).is_dir()]
     success = re.compile("^Success")
     return found + run([sys.executable, "-m", "mypy", "--strict", *typed], success)
