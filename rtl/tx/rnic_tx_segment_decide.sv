@@ -1,0 +1,446 @@
+// rnic_tx_segment_decide: what becomes of a block: dropped, collected, parked, or sent on its way.
+//
+// Keeps the send context of every QP. A block whose index is not the one wanted is stale and is
+// dropped, so blocks may be fetched twice. The blocks of a long entry are collected (one entry at a
+// time; when another QP's block comes between, the entry is given back and fetched again). A
+// whole entry becomes a job for the walker, its context is written in the same cycle: message and
+// read counts, next PSN, next block wanted. One decision per cycle.
+//
+// Order of what is asked of an entry's head: stale, state, window, form (a bad one stops the QP
+// until it is initialised), fence, read limit, PSN window. A QP that is stopped or in ERR gets
+// everything back flushed: entries whose head is well framed; other blocks are skipped.
+`include "codes.svh"
+`include "layouts.svh"
+`include "streams.svh"
+`include "segment.svh"
+
+module rnic_tx_segment_decide #(
+  parameter int QP_COUNT  = 256,
+  parameter int MSG_DEPTH = 256,
+  localparam int QP_W     = $clog2(QP_COUNT)
+) (
+  input  logic                   clk,
+  input  logic                   rst,
+
+  // Blocks that were looked at; the QP of the one that is first in the coming cycle
+  input  logic [SEG_BLOCK_W-1:0] s_block_data,
+  input  logic                   s_block_valid,
+  output logic                   s_block_ready,
+  input  logic [15:0]            s_next_qpn,
+
+  // Jobs; their blocks go to the walker's bank, and to the slot of the inline buffer
+  output logic [SEG_JOB_W-1:0]   m_job_data,
+  output logic                   m_job_valid,
+  input  logic                   m_job_ready,
+  output logic                   line_write_en,
+  output logic                   line_write_bank,
+  output logic [1:0]             line_write_number,
+  output logic [511:0]           line_write_data,
+  input  logic [5:0]             inline_slot,
+  input  logic                   inline_slot_valid,
+  output logic                   inline_slot_ready,
+  output logic                   inline_write_en,
+  output logic [5:0]             inline_write_slot,
+  output logic [1:0]             inline_write_block,
+  output logic [511:0]           inline_write_data,
+
+  // Back to the queue
+  output logic [SQ_PARK_W-1:0]   m_park_data,
+  output logic                   m_park_valid,
+  input  logic                   m_park_ready,
+
+  // Next PSN of a QP, two cycles after its number
+  input  logic [15:0]            psn_rd_qpn,
+  output logic [23:0]            psn_rd_data,
+
+  // Context of a new life
+  input  logic [QP_INIT_W-1:0]   init_data,
+  input  logic                   init_valid,
+  output logic                   init_ready,
+
+  // Events
+  output logic                   ev_wqe_en
+);
+
+  typedef struct packed {
+    logic        stopped;  // a bad entry was met
+    logic [23:0] run;      // PSNs since nothing was outstanding
+    logic [15:0] reads;    // reads and atomics issued
+    logic [15:0] msgs;     // messages issued
+    logic [15:0] want;     // next block
+  } context_t;
+
+  localparam int CONTEXT_W = 73;
+
+  seg_block_t block;
+  sq_wqe_t    wqe;
+  qp_init_t   init;
+
+  assign block = s_block_data;
+  assign wqe   = block.data;
+  assign init  = init_data;
+
+  // Context: read for the coming cycle, corrected by the write that the read did not see
+
+  logic                 init_zero;
+  logic                 init_psn;
+  logic                 decided;       // the context of the QP at hand changes
+  context_t             ctx;
+  context_t             ctx_d;
+  logic [23:0]          psn;
+  logic [23:0]          psn_d;
+  logic                 ctx_we;
+  logic                 psn_we;
+  logic [QP_W-1:0]      wr_qpn;
+  logic [CONTEXT_W-1:0] ctx_wr;
+  logic [23:0]          psn_wr;
+  logic [CONTEXT_W-1:0] ctx_rd;
+  logic [23:0]          psn_rd;
+
+  assign init_ready = 1'b1;
+  assign init_zero  = init_valid && (init.op == QP_INIT_OP_CREATE || init.op == QP_INIT_OP_DESTROY);
+  assign init_psn   = init_valid && init.op == QP_INIT_OP_RTS;
+
+  assign ctx_we = decided || init_zero;
+  assign psn_we = decided || init_zero || init_psn;
+  assign wr_qpn = init_valid ? init.qpn[QP_W-1:0] : block.qpn[QP_W-1:0];
+  assign ctx_wr = init_zero ? '0 : ctx_d;
+  assign psn_wr = init_zero ? '0 : init_psn ? init.psn : psn_d;
+
+  ram_1w1r #(
+    .DATA_W (CONTEXT_W),
+    .DEPTH  (QP_COUNT),
+    .BYPASS (1)
+  ) u_context (
+    .clk,
+    .wr_en   (ctx_we),
+    .wr_addr (wr_qpn),
+    .wr_data (ctx_wr),
+    .rd_en   (1'b1),
+    .rd_addr (s_next_qpn[QP_W-1:0]),
+    .rd_data (ctx_rd)
+  );
+
+  logic [23:0] psn_early;
+
+  ram_1w2r #(
+    .DATA_W (24),
+    .DEPTH  (QP_COUNT),
+    .BYPASS (1)
+  ) u_psn (
+    .clk,
+    .wr_en     (psn_we),
+    .wr_addr   (wr_qpn),
+    .wr_data   (psn_wr),
+    .rd_a_en   (1'b1),
+    .rd_a_addr (s_next_qpn[QP_W-1:0]),
+    .rd_a_data (psn_rd),
+    .rd_b_en   (1'b1),
+    .rd_b_addr (psn_rd_qpn[QP_W-1:0]),
+    .rd_b_data (psn_early)
+  );
+
+  always_ff @(posedge clk) psn_rd_data <= psn_early;
+
+  assign ctx = ctx_rd;
+  assign psn = psn_rd;
+
+  // The entry that is being collected
+
+  logic [1:0]   held_q;        // blocks so far; 0 for none
+  logic [511:0] held_head_q;
+  logic [15:0]  held_qpn_q;
+  logic [15:0]  held_index_q;
+  logic         held_error_q;
+  logic         held_inline_q;
+  logic         held_read_q;
+  logic [23:0]  held_psns_q;
+  logic [15:0]  held_pd_q;
+  logic [2:0]   held_mtu_q;
+  logic [3:0]   held_left_q;   // SGEs to come
+  logic [35:0]  held_sum_q;    // bytes of those that came
+  sq_wqe_t      held_wqe;
+  logic         collecting;
+  logic         follows;
+  logic         completes;
+  logic [35:0]  sum;
+
+  assign held_wqe   = held_head_q;
+  assign collecting = held_q != '0;
+  assign follows    = collecting && block.qpn == held_qpn_q
+                   && block.index == held_index_q + 16'(held_q);
+  assign completes  = {2'd0, held_q} + 4'd1 == held_wqe.blocks;
+
+  always_comb begin
+    case (held_left_q)
+      4'd0:    sum = held_sum_q;
+      4'd1:    sum = held_sum_q + 36'(block.sum_1);
+      4'd2:    sum = held_sum_q + 36'(block.sum_2);
+      4'd3:    sum = held_sum_q + 36'(block.sum_3);
+      default: sum = held_sum_q + 36'(block.sum_4);
+    endcase
+  end
+
+  // Limits
+
+  logic [15:0] msgs_out;
+  logic [15:0] reads_out;
+  logic [7:0]  flags;
+  logic        full;
+  logic        waits;
+  logic [24:0] run;
+
+  assign flags     = wqe.flags;
+  assign msgs_out  = ctx.msgs - block.msg_tail;
+  assign reads_out = ctx.reads - block.reads_done;
+  assign full      = msgs_out >= 16'(MSG_DEPTH);
+  assign run       = {1'b0, msgs_out == '0 ? 24'd0 : ctx.run} + {1'b0, block.psns};
+  // LOCAL_INV is fenced against everything (rocev2 3.6). The run of PSNs may only end when nothing
+  // is outstanding: once in eight million packets the QP drains.
+  assign waits     = (flags[WQE_FLAG_FENCE_B] && reads_out != '0)
+                  || (wqe.opcode == WR_OP_LOCAL_INV && msgs_out != '0)
+                  || (block.is_read && reads_out >= 16'(block.max_reads))
+                  || run >= 25'h0800000;
+
+  // The verdict
+
+  typedef enum logic [2:0] {WAIT, DROP, SKIP, PARK, ABANDON, COLLECT, JOB} verdict_e;
+
+  verdict_e    verdict;
+  logic        park_sleep;
+  logic        whole;
+  logic [2:0]  job_kind;
+  logic [7:0]  job_status;
+  logic        sum_ok;
+  logic [31:0] wanted_sum;
+  logic        needs_sum;
+  logic        slot_valid_q;
+
+  // Inline data and local operations have no SGEs.
+  assign needs_sum  = collecting ? !held_inline_q : !block.is_inline && !block.is_local;
+  assign wanted_sum = collecting ? held_wqe.length : wqe.length;
+  assign sum_ok     = !needs_sum || (collecting ? sum : {2'd0, block.sum_head}) == {4'd0, wanted_sum};
+
+  logic [2:0] good_kind;
+  logic [7:0] opcode;
+
+  assign opcode = collecting ? held_wqe.opcode : wqe.opcode;
+
+  always_comb begin
+    case (opcode)
+      WR_OP_WRITE, WR_OP_WRITE_IMM:                  good_kind = MSG_KIND_WRITE;
+      WR_OP_READ:                                    good_kind = MSG_KIND_READ;
+      WR_OP_CMP_SWAP, WR_OP_FETCH_ADD:               good_kind = MSG_KIND_ATOMIC;
+      WR_OP_LOCAL_INV, WR_OP_FAST_REG, WR_OP_NOP:    good_kind = MSG_KIND_LOCAL;
+      default:                                       good_kind = MSG_KIND_SEND;
+    endcase
+  end
+
+  always_comb begin
+    verdict    = WAIT;
+    park_sleep = 1'b1;
+    whole      = 1'b0;
+    job_kind   = good_kind;
+    job_status = CQE_STATUS_SUCCESS;
+
+    if (!s_block_valid || init_valid) begin
+      verdict = WAIT;
+    end else if (follows) begin
+      verdict = COLLECT;
+      if (completes) begin
+        verdict = JOB;
+        whole   = 1'b1;
+      end
+    end else if (collecting) begin
+      verdict = ABANDON;
+    end else if (!block.alive || block.index != ctx.want) begin
+      verdict = DROP;
+    end else if (block.flush || ctx.stopped) begin
+      job_kind = MSG_KIND_FLUSH;
+      verdict  = JOB;
+      if (full)          verdict = PARK;
+      if (!block.framed) verdict = SKIP;
+    end else if (block.drain) begin
+      // No sleep: the scheduler looks at the state itself.
+      verdict    = PARK;
+      park_sleep = 1'b0;
+    end else if (full) begin
+      verdict = PARK;
+    end else if (block.bad_op || block.bad_len) begin
+      verdict    = JOB;
+      job_kind   = MSG_KIND_BAD;
+      job_status = block.bad_op ? CQE_STATUS_LOC_QP_OP_ERR : CQE_STATUS_LOC_LEN_ERR;
+    end else if (waits) begin
+      verdict = PARK;
+    end else if (block.is_inline && !slot_valid_q) begin
+      verdict = WAIT;
+    end else if (wqe.blocks != 4'd1) begin
+      verdict = COLLECT;
+    end else begin
+      verdict = JOB;
+      whole   = 1'b1;
+    end
+
+    if (whole && (held_error_q || block.error)) begin
+      job_kind   = MSG_KIND_BAD;
+      job_status = CQE_STATUS_LOC_QP_OP_ERR;
+    end else if (whole && !sum_ok) begin
+      job_kind   = MSG_KIND_BAD;
+      job_status = CQE_STATUS_LOC_LEN_ERR;
+    end
+  end
+
+  // Act
+
+  logic park_free;
+  logic act;
+  logic pop;
+  logic issue;
+
+  assign park_free   = !m_park_valid || m_park_ready;
+  assign m_job_valid = verdict == JOB;
+  assign issue       = m_job_valid && m_job_ready;
+
+  always_comb begin
+    case (verdict)
+      WAIT:          act = 1'b0;
+      JOB:           act = m_job_ready;
+      PARK, ABANDON: act = park_free;
+      default:       act = 1'b1;
+    endcase
+  end
+
+  assign pop           = act && verdict != ABANDON;
+  assign s_block_ready = pop;
+  assign decided       = issue || (act && verdict == SKIP);
+  assign ev_wqe_en     = issue;
+
+  // How many blocks the entry takes: all it says if that can be believed
+
+  logic [2:0]  blocks;
+  logic        moves;
+  logic        job_read;
+  logic [23:0] job_psns;
+  logic [15:0] sq_next;
+
+  assign blocks   = collecting ? held_wqe.blocks[2:0] : block.framed ? wqe.blocks[2:0] : 3'd1;
+  assign moves    = job_kind != MSG_KIND_BAD && job_kind != MSG_KIND_FLUSH;
+  assign job_read = moves && (collecting ? held_read_q : block.is_read);
+  assign job_psns = !moves ? '0 : collecting ? held_psns_q : block.psns;
+  assign sq_next  = ctx.want + 16'(blocks);
+
+  always_comb begin
+    ctx_d      = ctx;
+    ctx_d.want = sq_next;
+    psn_d      = psn;
+    if (verdict == JOB) begin
+      psn_d         = psn + job_psns;
+      ctx_d.msgs    = ctx.msgs + 1'b1;
+      ctx_d.reads   = ctx.reads + 16'(job_read);
+      ctx_d.run     = (msgs_out == '0 ? 24'd0 : ctx.run) + job_psns;
+      ctx_d.stopped = ctx.stopped || job_kind == MSG_KIND_BAD;
+    end
+  end
+
+  // Job
+
+  seg_job_t job;
+  logic     bank_q;
+  logic [5:0] slot_q;
+  logic     job_inline;
+
+  assign job_inline = moves && (collecting ? held_inline_q : block.is_inline);
+
+  always_comb begin
+    job.qpn       = block.qpn;
+    job.kind      = job_kind;
+    job.status    = job_status;
+    job.head      = collecting ? held_head_q : block.data;
+    job.bank      = bank_q;
+    job.is_inline = job_inline;
+    job.slot      = slot_q;
+    job.msg_idx   = ctx.msgs;
+    job.read_slot = ctx.reads[3:0];
+    job.psn       = psn;
+    job.psns      = job_psns;
+    job.sq_first  = ctx.want;
+    job.sq_next   = sq_next;
+    job.pd        = collecting ? held_pd_q : block.pd;
+    job.path_mtu  = collecting ? held_mtu_q : block.path_mtu;
+  end
+
+  assign m_job_data        = job;
+  assign line_write_en     = pop;
+  assign line_write_bank   = bank_q;
+  assign line_write_number = held_q;
+  assign line_write_data   = block.data;
+
+  assign inline_write_en    = pop && slot_valid_q && (collecting ? held_inline_q : block.is_inline);
+  assign inline_write_slot  = slot_q;
+  assign inline_write_block = held_q;
+  assign inline_write_data  = block.data;
+  assign inline_slot_ready  = !slot_valid_q;
+
+  always_ff @(posedge clk) begin
+    if (inline_slot_valid && inline_slot_ready) slot_q <= inline_slot;
+    // A slot that was written for nothing is kept for the next entry.
+    slot_valid_q <= slot_valid_q ? !(issue && job_inline) : inline_slot_valid;
+    if (issue) bank_q <= !bank_q;
+    if (rst) begin
+      slot_valid_q <= 1'b0;
+      bank_q       <= 1'b0;
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    if (act && verdict == COLLECT && !collecting) begin
+      held_head_q   <= block.data;
+      held_qpn_q    <= block.qpn;
+      held_index_q  <= block.index;
+      held_error_q  <= 1'b0;
+      held_inline_q <= block.is_inline;
+      held_read_q   <= block.is_read;
+      held_psns_q   <= block.psns;
+      held_pd_q     <= block.pd;
+      held_mtu_q    <= block.path_mtu;
+      held_left_q   <= wqe.num_sge < 4'd2 ? '0 : wqe.num_sge - 4'd2;
+      held_sum_q    <= {2'd0, block.sum_head};
+    end
+    if (act && follows) begin
+      held_error_q <= held_error_q || block.error;
+      held_left_q  <= held_left_q < 4'd4 ? '0 : held_left_q - 4'd4;
+      held_sum_q   <= sum;
+    end
+    if (act && verdict == COLLECT) held_q <= held_q + 1'b1;
+    if (act && (verdict == JOB || verdict == ABANDON)) held_q <= '0;
+    // The old life's entry must not be given back in the new one.
+    if (init_zero && init.qpn == held_qpn_q) held_q <= '0;
+    if (issue) held_error_q <= 1'b0;
+    if (rst) begin
+      held_q       <= '0;
+      held_error_q <= 1'b0;
+    end
+  end
+
+  // Give back
+
+  sq_park_t park_d;
+  logic [SQ_PARK_W-1:0] park_q;
+
+  always_comb begin
+    park_d.qpn   = verdict == ABANDON ? held_qpn_q : block.qpn;
+    park_d.index = verdict == ABANDON ? held_index_q : block.index;
+    park_d.park  = verdict == PARK && park_sleep;
+    park_d.seen  = block.count;
+  end
+
+  assign m_park_data = park_q;
+
+  always_ff @(posedge clk) begin
+    if (park_free) park_q <= park_d;
+    m_park_valid <= (act && (verdict == PARK || verdict == ABANDON))
+                 || (m_park_valid && !m_park_ready);
+    if (rst) m_park_valid <= 1'b0;
+  end
+
+endmodule
