@@ -18,7 +18,7 @@ from tb.ticker import sampler
 
 LINE = 64
 REGION = 4 * 4096
-SLOW = {channel: 0.4 for channel in ("aw", "w", "b", "ar", "r")}
+SLOW = dict.fromkeys(("aw", "w", "b", "ar", "r"), 0.4)
 
 
 class Bench:

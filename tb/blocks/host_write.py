@@ -1,4 +1,4 @@
-"""rnic_host_write: every byte lands, bursts keep their order, every burst is answered to its client."""
+"""rnic_host_write: every byte lands, bursts keep their order, every client hears of its own."""
 
 from __future__ import annotations
 
