@@ -127,6 +127,7 @@ module rnic_cq #(
   logic                   known;
   logic                   take;
   logic                   room;         // for everything an operation may produce
+  logic                   cfg_offered;
   logic                   broken_valid;
   logic                   broken_ready;
   logic [15:0]            broken_cqn;
@@ -164,14 +165,18 @@ module rnic_cq #(
     end else if (broken_valid) begin
       op_d  = BROKEN;
       cqn_d = broken_cqn;
-    end else if (s_cfg_valid) begin
+    end else if (cfg_offered) begin
       op_d  = CONFIG;
       cqn_d = cfg.cqn;
     end
   end
 
+  // A change waits until the entries before it are with the write engine, so that what
+  // rnic_admin writes afterwards reaches the host after them.
+  assign cfg_offered = s_cfg_valid && !m_wreq_valid && !m_wdata_valid;
+
   assign take = state_q == TAKE && room && !sweep
-             && (s_update_valid || broken_valid || s_cfg_valid || cqe_in_valid);
+             && (s_update_valid || broken_valid || cfg_offered || cqe_in_valid);
 
   assign s_update_ready = take && op_d == UPDATE;
   assign broken_ready   = take && op_d == BROKEN;
@@ -285,11 +290,11 @@ module rnic_cq #(
         ctx_next.exists    = cfg.exists;
         ctx_next.base      = cfg.base;
         ctx_next.log_size  = cfg.log_size;
-        ctx_next.eqn       = cfg.eqn;
         ctx_next.producer  = '0;
         ctx_next.consumer  = '0;
         ctx_next.solicited = '0;
         if (!cfg.keep) begin
+          ctx_next.eqn     = cfg.eqn;
           ctx_next.bad     = 1'b0;
           ctx_next.arm     = ARM_TYPE_NONE;
           ctx_next.arm_seq = '0;

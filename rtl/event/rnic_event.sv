@@ -245,10 +245,11 @@ module rnic_event #(
   assign update_freed   = update.index - consumer_q[update_eqn];
   assign s_update_ready = 1'b1;
 
+  // A change waits until the entries before it are with the write engine.
   assign cfg         = s_cfg_data;
   assign cfg_eqn     = cfg.eqn[EQ_W-1:0];
   assign cfg_known   = 32'(cfg.eqn) < EQ_COUNT;
-  assign s_cfg_ready = state_q == TAKE && !take && !behind_valid;
+  assign s_cfg_ready = state_q == TAKE && !take && !m_wreq_valid && !m_wdata_valid;
   assign cfg_en      = s_cfg_valid && s_cfg_ready;
   assign cfg_existed = cfg_known && exists_q[cfg_eqn];
 

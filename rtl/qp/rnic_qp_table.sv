@@ -70,6 +70,18 @@ module rnic_qp_table #(
     if (rst) sweep_q <= '0;
   end
 
+  // ------------------------------------------------------------------ changes by rnic_admin
+
+  qp_write_t  write;
+  qp_config_t write_cfg;
+  rq_write_t  rq_write;
+  rq_config_t rq_write_cfg;
+
+  assign write        = s_write_data;
+  assign write_cfg    = write.cfg;
+  assign rq_write     = s_rq_data;
+  assign rq_write_cfg = rq_write.cfg;
+
   // ------------------------------------------------------------------ errors
 
   typedef enum logic [2:0] {TAKE, READ, DECIDE, EVENT, FLUSH} state_e;
@@ -85,7 +97,9 @@ module rnic_qp_table #(
   logic                   goes_down;
   logic [2:0]             flush_left_q;
   logic                   take;
-  logic                   state_free;
+  logic                   take_write;
+  logic                   write_q;       // an admin write is being decided, not an error
+  logic [QP_W-1:0]        look_qpn;
 
   stream_arbiter #(
     .N      (ERRORS),
@@ -107,14 +121,15 @@ module rnic_qp_table #(
   assign error_in   = error_data;
   assign error      = error_q;
   assign take       = state_q == TAKE && error_valid && !sweep;
-  assign state_free = state_q == TAKE && !error_valid;
-  assign goes_down  = error_state[3] && error_state[2:0] != QP_STATE_RESET
+  assign take_write = state_q == TAKE && !error_valid && s_write_valid && !sweep;
+  assign look_qpn   = error_valid ? error_in.qpn[QP_W-1:0] : write.qpn[QP_W-1:0];
+  assign goes_down  = !write_q && error_state[3] && error_state[2:0] != QP_STATE_RESET
                    && error_state[2:0] != QP_STATE_ERR;
 
   always_comb begin
     state_d = state_q;
     case (state_q)
-      TAKE:    if (take) state_d = READ;
+      TAKE:    if (take || take_write) state_d = READ;
       READ:    state_d = DECIDE;
       DECIDE:  if (!goes_down) state_d = TAKE;
                else if (error.status == CQE_STATUS_WR_FLUSH_ERR) state_d = FLUSH;
@@ -128,6 +143,7 @@ module rnic_qp_table #(
   always_ff @(posedge clk) begin
     state_q <= state_d;
     if (take) error_q <= error_data;
+    if (state_q == TAKE) write_q <= !error_valid;
     if (state_q == DECIDE) flush_left_q <= '1;
     else                   flush_left_q <= flush_left_q & ~m_flush_ready;
     if (rst) state_q <= TAKE;
@@ -150,19 +166,13 @@ module rnic_qp_table #(
 
   // ------------------------------------------------------------------ writes
 
-  qp_write_t  write;
-  qp_config_t write_cfg;
-  rq_write_t  rq_write;
-  rq_config_t rq_write_cfg;
+  logic stays_down;
 
-  assign write        = s_write_data;
-  assign write_cfg    = write.cfg;
-  assign rq_write     = s_rq_data;
-  assign rq_write_cfg = rq_write.cfg;
-
-  // One state port: a pending error goes first, so that an admin write never undoes it unseen.
-  assign s_write_ready = !sweep && state_free;
+  // An error that came first is not undone: only RESET leads out of ERR.
+  assign s_write_ready = state_q == DECIDE && write_q;
   assign s_rq_ready    = !sweep;
+  assign stays_down    = error_state == {1'b1, QP_STATE_ERR} && write_cfg.exists
+                      && write_cfg.state != QP_STATE_RESET;
 
   logic            cfg_wr_en;
   logic            state_wr_en;
@@ -176,7 +186,7 @@ module rnic_qp_table #(
 
   always_comb begin
     state_wr_addr = write.qpn[QP_W-1:0];
-    state_wr_data = {write_cfg.exists, write_cfg.state};
+    state_wr_data = {write_cfg.exists, stays_down ? QP_STATE_ERR : write_cfg.state};
     if (sweep) begin
       state_wr_addr = sweep_q[QP_W-1:0];
       state_wr_data = '0;
@@ -194,8 +204,8 @@ module rnic_qp_table #(
     .wr_en   (state_wr_en),
     .wr_addr (state_wr_addr),
     .wr_data (state_wr_data),
-    .rd_en   (take),
-    .rd_addr (error_in.qpn[QP_W-1:0]),
+    .rd_en   (take || take_write),
+    .rd_addr (look_qpn),
     .rd_data (error_state)
   );
 
