@@ -1,0 +1,503 @@
+"""The receive pipeline with everything around it: MAC, tables, key table, host memory, QP logic.
+
+The QP logic is a function of the test, ``plan``: what to do with the payload of a header. Everything
+that the design did is recorded: headers handed out, drops, frames done, bytes written.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import cocotb
+from cocotb.handle import SimHandleBase
+from cocotb.triggers import RisingEdge
+
+from spec.codes import Access, DropReason, QpState, QpType
+from spec.layouts import KeyEntry, KeyKind
+from spec.streams import (
+    DmaReadData,
+    DmaReadReq,
+    DmaWriteData,
+    DmaWriteReq,
+    KeyWrite,
+    MemReq,
+    QpConfig,
+    RxDone,
+    RxFault,
+    RxHeader,
+    RxRetire,
+    RxWork,
+    SegKind,
+)
+from tb.model.headers import Bth, Packet, Path, Reth
+from tb.model.opcodes import OPCODES, Op
+from tb.model.packets import encode
+from tb.streams import (
+    Stall,
+    StreamEnd,
+    StreamSink,
+    StreamSource,
+    no_stalls,
+    reset,
+    stall_pattern,
+    start_clock,
+)
+
+QPN = 0x12
+RKEY = 1 << 8 | 0x5A
+PAGED_KEY = 2 << 8 | 0xA5
+TARGET = 0x10_0000_0000
+PAGED_BASE = 0x7000_0000_0000
+PAGES = 256
+LIST = 0x5_0000_0000
+ALL_RIGHTS = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_READ | Access.REMOTE_ATOMIC
+
+
+def gid(address: bytes) -> int:
+    """An IP address as the adapter keeps it."""
+    full = address if len(address) == 16 else bytes(10) + b"\xff\xff" + address
+    return int.from_bytes(full, "little")
+
+
+def config(peer: bytes, **changes: Any) -> QpConfig:
+    """A connected RC queue pair."""
+    good = QpConfig(
+        state=QpState.RTS,
+        exists=1,
+        qp_type=QpType.RC,
+        pd=7,
+        pkey=0xFFFF,
+        path_mtu=5,
+        dest_gid=gid(peer),
+    )
+    return replace(good, **changes)
+
+
+def expected_header(packet: Packet, index: int = 0) -> RxHeader:
+    """What the parser must say of a packet, computed from the reference decoder's view."""
+    size = len(packet.payload)
+    start = 34 + (4 if packet.path.vlan is not None else 0)
+    start += 20 if len(packet.path.src_ip) == 4 else 40
+    start += packet.shape.header_bytes if packet.shape else 0
+    reth = packet.reth or packet.atomic_eth
+    imm = 0
+    if packet.imm is not None:
+        imm = int.from_bytes(packet.imm.to_bytes(4, "big"), "little")
+    atomic = packet.atomic_eth
+    return RxHeader(
+        opcode=packet.bth.opcode,
+        psn=packet.bth.psn,
+        qpn=packet.bth.dest_qp,
+        pkey=packet.bth.p_key,
+        solicited=int(packet.bth.solicited),
+        ack_req=int(packet.bth.ack_req),
+        pad=len(packet.pad or b""),
+        ce=int(packet.path.ecn == 3),
+        src_gid=gid(packet.path.src_ip),
+        dest_hit=1,
+        sgid_index=index,
+        reth_va=reth.va if reth else 0,
+        reth_rkey=reth.key if reth else 0,
+        reth_len=packet.reth.length if packet.reth else 0,
+        imm=packet.ieth if packet.ieth is not None else imm,
+        syndrome=packet.aeth.syndrome if packet.aeth else 0,
+        msn=packet.aeth.msn if packet.aeth else 0,
+        swap=atomic.swap_or_add if atomic else packet.atomic_ack or 0,
+        compare=atomic.compare if atomic else 0,
+        payload_len=size,
+        payload_off=start % 64,
+        payload_beats=(start % 64 + size + 63) // 64 if size else 0,
+    )
+
+
+def segment(va: int, length: int, token: int = RKEY, **changes: Any) -> MemReq:
+    """A remote write of one piece of memory."""
+    good = MemReq(
+        kind=SegKind.KEY, va=va, length=length, token=token, pd=7, access=Access.REMOTE_WRITE
+    )
+    return replace(good, **changes)
+
+
+Plan = Callable[[RxHeader], list[MemReq]]
+
+
+def write_to_reth(header: RxHeader) -> list[MemReq]:
+    """The plan of an RDMA WRITE of one packet; anything else moves nothing."""
+    if header.payload_len and header.reth_rkey:
+        return [segment(header.reth_va, header.payload_len, header.reth_rkey)]
+    return [MemReq()]
+
+
+def write_packet(psn: int, va: int, payload: bytes, **path: Any) -> Packet:
+    """An RDMA WRITE Only to ``QPN``."""
+    return Packet(
+        Bth(Op.WRITE_ONLY, QPN, psn=psn & 0xFFFFFF),
+        Path(**path),
+        payload=payload,
+        reth=Reth(va, RKEY, len(payload)),
+    )
+
+
+@dataclass
+class Memory:
+    """Bytes that were written, and nothing else."""
+
+    lines: dict[int, bytearray] = field(default_factory=dict)
+    masks: dict[int, int] = field(default_factory=dict)
+
+    def write(self, line: int, data: int, strobes: int) -> None:
+        """One line with strobes."""
+        if not strobes:
+            raise AssertionError(f"line {line:#x} written without a byte")
+        old = self.lines.setdefault(line, bytearray(64))
+        new = data.to_bytes(64, "little")
+        for lane in range(64):
+            if strobes >> lane & 1:
+                old[lane] = new[lane]
+        self.masks[line] = self.masks.get(line, 0) | strobes
+
+    def put(self, address: int, data: bytes) -> None:
+        """Bytes anywhere."""
+        while data:
+            lane = address % 64
+            part = data[: 64 - lane]
+            old = self.lines.setdefault(address - lane, bytearray(64))
+            old[lane : lane + len(part)] = part
+            mask = ((1 << len(part)) - 1) << lane
+            self.masks[address - lane] = self.masks.get(address - lane, 0) | mask
+            address, data = address + len(part), data[len(part) :]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Memory) or self.masks != other.masks:
+            return False
+        return all(line == other.lines[address] for address, line in self.lines.items())
+
+
+class RxBench:
+    """Clock, reset, every neighbour of the pipeline, and a record of what it did."""
+
+    def __init__(self, dut: SimHandleBase, stall: str, idle: str, latency: int) -> None:
+        self.dut = dut
+        self.plan: Plan = write_to_reth
+        self.latency = latency
+        self.gap: Stall = stall_pattern(idle)
+        self.memory = Memory()
+        self.lists: dict[int, int] = {}  # line address of a page list -> line
+        self.bad_lists: set[int] = set()
+        self.bad_targets: Callable[[int], bool] = lambda address: False
+        self.configs: dict[int, int] = {}
+        self.gids: dict[int, int] = {}
+        self.keys: dict[int, int] = {}
+        self.key_writes: list[KeyWrite] = []
+        self.headers: list[tuple[str, RxHeader]] = []
+        self.drops: list[DropReason] = []
+        self.qp_drops: list[DropReason] = []
+        self.done: list[tuple[str, int, RxFault]] = []
+        self.frames_seen: list[int] = []
+        self.rdma_frames = 0
+        self.ce_frames = 0
+        self.cycle = 0
+        self.wire: deque[tuple[int, int, int, int]] = deque()
+        self.bursts: deque[DmaWriteReq] = deque()
+        self.written: deque[DmaWriteData] = deque()
+        self.line = 0
+        self.answers: deque[tuple[int, int]] = deque()
+        self.reads: deque[DmaReadReq] = deque()
+        self.line_cycles: list[int] = []
+        self.wire_cycles: list[int] = []
+        self.drained: list[int] = []
+        self.hold_answers = False
+
+        self.work = {
+            side: StreamSource(dut, f"s_{side}_work", idle=stall_pattern(idle))
+            for side in ("req", "rsp")
+        }
+        pattern = lambda: stall_pattern(stall)  # noqa: E731
+        fields = {"fields": ("hdr", "cfg"), "records": {"hdr": RxHeader}}
+        self.ends: list[StreamEnd] = [*self.work.values()]
+        for side in ("req", "rsp"):
+            self.ends += [
+                StreamSink(
+                    dut, f"m_{side}", stall=pattern(), on_beat=self._on_header(side), **fields
+                ),
+                StreamSink(
+                    dut,
+                    f"m_{side}_done",
+                    stall=pattern(),
+                    record=RxDone,
+                    on_beat=self._on_done(side),
+                ),
+            ]
+        self.wreq = self._sink("m_wreq", DmaWriteReq, self._on_burst, pattern())
+        self.wdata = self._sink("m_wdata", DmaWriteData, self._on_line, pattern())
+        self._sink("m_dma", DmaReadReq, self.reads.append, pattern())
+        self._sink("m_mod", KeyWrite, self._on_key_write, no_stalls())
+        cocotb.start_soon(self._run())
+
+    @classmethod
+    async def start(
+        cls, dut: SimHandleBase, stall: str = "none", idle: str = "none", latency: int = 20
+    ) -> Self:
+        """Connect, reset, and set up one queue pair and two keys."""
+        start_clock(dut)
+        for name in (
+            "enable s_axis_rx_tdata s_axis_rx_tkeep s_axis_rx_tlast s_axis_rx_tuser"
+            " s_axis_rx_tvalid rx_dest_hit rx_dest_index qp_rd_cfg lookup_entry key_changed_en"
+            " s_dma_data s_dma_en s_wdone_en s_wdone_error drain_req_en"
+        ).split():
+            getattr(dut, name).value = 0
+        dut.enable.value = 1
+        bench = cls(dut, stall, idle, latency)
+        bench.own(Path().dst_ip)
+        bench.configs[QPN] = config(Path().src_ip).to_int()
+        bench.set_keys()
+        await bench.reset()
+        return bench
+
+    def own(self, address: bytes, index: int = 0) -> None:
+        """Make this address one of ours."""
+        self.gids[gid(address)] = index
+
+    def set_keys(self) -> None:
+        """One key that maps addresses as they are, one with a list of scattered 4 KiB pages."""
+        common = {"valid": 1, "kind": KeyKind.MR, "access": ALL_RIGHTS, "pd": 7, "page_shift": 12}
+        self.keys[1] = KeyEntry(key=RKEY & 0xFF, direct=1, length=1 << 60, **common).to_int()
+        self.keys[2] = KeyEntry(
+            key=PAGED_KEY & 0xFF, base=PAGED_BASE, length=PAGES << 12, pages=LIST, **common
+        ).to_int()
+        order = random.sample(range(4 * PAGES), PAGES)
+        self.page_of = [0x20_0000_0000 + (n << 12) for n in order]
+        for at in range(0, PAGES, 8):
+            line = b"".join(page.to_bytes(8, "little") for page in self.page_of[at : at + 8])
+            self.lists[LIST + 8 * at] = int.from_bytes(line, "little")
+
+    def paged(self, offset: int) -> int:
+        """Bus address of a byte of the paged region."""
+        return self.page_of[offset >> 12] + offset % 4096
+
+    async def reset(self) -> None:
+        """Reset the pipeline; what was under way is forgotten, on the wire as well."""
+        for queue in (self.bursts, self.written, self.answers, self.reads, self.wire):
+            queue.clear()
+        self.line = 0
+        await reset(self.dut, *self.ends)
+        for queue in (self.bursts, self.written, self.answers, self.reads):
+            queue.clear()
+
+    # What the test does
+
+    def send(self, frame: bytes | Packet, bad: int = 0) -> None:
+        """Put a frame on the wire."""
+        data = encode(frame) if isinstance(frame, Packet) else bytes(frame)
+        for at in range(0, len(data), 64):
+            part = data[at : at + 64]
+            last = int(at + 64 >= len(data))
+            keep = (1 << len(part)) - 1
+            self.wire.append((int.from_bytes(part, "little"), keep, last, bad * last))
+
+    async def settle(self, frames: int, timeout: int = 20_000) -> None:
+        """Wait until so many frames have left, one way or another."""
+        for _ in range(timeout):
+            if self.gone >= frames:
+                break
+            await RisingEdge(self.dut.clk)
+        assert self.gone >= frames, f"{self.gone} of {frames} frames left: {self.state()}"
+        for _ in range(30):
+            await RisingEdge(self.dut.clk)
+        assert self.gone == frames, f"{self.gone} frames left, {frames} expected"
+        assert not self.bursts and not self.written and not self.answers
+
+    @property
+    def gone(self) -> int:
+        """Frames that ended."""
+        return len(self.done) + len(self.drops) + len(self.qp_drops)
+
+    def state(self) -> str:
+        """For an error message."""
+        return f"done {len(self.done)}, drops {self.drops[-5:]}, {self.qp_drops[-5:]}"
+
+    def forget(self) -> None:
+        """Start a new record."""
+        for record in (self.headers, self.drops, self.qp_drops, self.done, self.line_cycles):
+            record.clear()
+        self.wire_cycles.clear()
+        self.memory = Memory()
+
+    # The QP logic
+
+    def _on_header(self, side: str) -> Callable[[Any], None]:
+        def on_header(beat: Any) -> None:
+            header = beat.hdr
+            self.headers.append((side, header))
+            assert beat.cfg == self.configs[header.qpn]
+            parts = self.plan(header)
+            for n, mem in enumerate(parts):
+                first = n == 0
+                work = RxWork(
+                    first=int(first),
+                    last=int(n == len(parts) - 1),
+                    payload_off=header.payload_off if first else random.getrandbits(6),
+                    payload_beats=header.payload_beats if first else random.getrandbits(7),
+                    mem=mem,
+                    retire=RxRetire(psn=header.psn, qpn=header.qpn) if first else RxRetire(),
+                )
+                self.work[side].send_nowait(work)
+
+        return on_header
+
+    def _on_done(self, side: str) -> Callable[[RxDone], None]:
+        def on_done(done: RxDone) -> None:
+            self.done.append((side, done.retire.psn, RxFault(done.fault)))
+
+        return on_done
+
+    # Host memory
+
+    def _sink(self, name: str, record: Any, on_beat: Any, stall: Stall) -> StreamSink:
+        sink = StreamSink(self.dut, name, record=record, on_beat=on_beat, stall=stall)
+        self.ends.append(sink)
+        return sink
+
+    def _on_burst(self, burst: DmaWriteReq) -> None:
+        line = burst.addr & ~63
+        assert 1 <= burst.beats <= 64
+        assert (line + 64 * burst.beats - 1) >> 12 == line >> 12, f"{burst} crosses 4 KiB"
+        self.bursts.append(burst)
+        self._match()
+
+    def _on_line(self, line: DmaWriteData) -> None:
+        self.line_cycles.append(self.cycle)
+        self.written.append(line)
+        self._match()
+
+    def _match(self) -> None:
+        while self.bursts and self.written:
+            burst, data = self.bursts[0], self.written.popleft()
+            address = (burst.addr & ~63) + 64 * self.line
+            if self.line == 0:
+                assert data.strb & -data.strb == 1 << burst.addr % 64, "address of first byte"
+            self.memory.write(address, data.data, data.strb)
+            self.line += 1
+            assert data.last == (self.line == burst.beats), f"last in line {self.line} of {burst}"
+            if data.last:
+                self.line = 0
+                self.bursts.popleft()
+                error = int(self.bad_targets(burst.addr))
+                self.answers.append((self.cycle + self.latency, error))
+
+    def _on_key_write(self, write: KeyWrite) -> None:
+        self.key_writes.append(write)
+        self.keys[write.index] = write.entry.to_int()
+
+    # One cycle of everything without ready
+
+    async def _run(self) -> None:
+        dut = self.dut
+        edge = RisingEdge(dut.clk)
+        names = {"gid": dut.rx_dest_gid, "qpn": dut.qp_rd_qpn, "key": dut.lookup_index}
+        read = {name: handle._handle.get_signal_val_binstr for name, handle in names.items()}
+        bits = dict.fromkeys(names, "x")
+        asked: dict[str, int] = dict.fromkeys(names, -1)
+        driven: dict[str, int | None] = dict.fromkeys(names)
+        events = [
+            dut.drop_frame_en, dut.drop_qp_en, dut.rx_en, dut.rdma_en, dut.rdma_ce_en,
+            dut.drain_done_en,
+        ]  # fmt: skip
+        event_bits = [handle._handle.get_signal_val_binstr for handle in events]
+        sending = False
+        writes = 0
+        while True:
+            await edge
+            self.cycle += 1
+            # Tables: asked in the last cycle, answered in the one after the next edge.
+            for name, sample in read.items():
+                answer = self._answer(name, asked[name])
+                if answer != driven[name]:
+                    driven[name] = answer
+                    self._drive_answer(name, answer)
+                now = sample()
+                if now != bits[name]:
+                    bits[name] = now
+                    asked[name] = int(now, 2) if set(now) <= {"0", "1"} else -1
+            dut.key_changed_en.value = int(len(self.key_writes) != writes)
+            writes = len(self.key_writes)
+            if str(dut.rst.value) == "0":
+                self._events([sample() == "1" for sample in event_bits])
+            sending = self._wire(sending)
+            self._answers()
+
+    def _answer(self, name: str, value: int) -> int:
+        if name == "gid":
+            return self.gids.get(value, -1)
+        return (self.configs if name == "qpn" else self.keys).get(value, 0)
+
+    def _drive_answer(self, name: str, answer: int) -> None:
+        if name == "gid":
+            self.dut.rx_dest_hit.value = int(answer >= 0)
+            self.dut.rx_dest_index.value = max(answer, 0)
+        elif name == "qpn":
+            self.dut.qp_rd_cfg.value = answer
+        else:
+            self.dut.lookup_entry.value = answer
+
+    def _events(self, up: list[bool]) -> None:
+        dut = self.dut
+        if up[0]:
+            self.drops.append(DropReason(int(dut.drop_frame_reason.value)))
+        if up[1]:
+            self.qp_drops.append(DropReason(int(dut.drop_qp_reason.value)))
+        if up[2]:
+            self.frames_seen.append(int(dut.rx_bytes.value))
+        if up[3]:
+            self.rdma_frames += 1
+            assert int(dut.rdma_bytes.value) == self.frames_seen[-1]
+        self.ce_frames += up[4]
+        if up[5]:
+            self.drained.append(self.cycle)
+
+    def _wire(self, sending: bool) -> bool:
+        dut = self.dut
+        if not self.wire or self.gap():
+            if sending:
+                dut.s_axis_rx_tvalid.value = 0
+            return False
+        data, keep, last, bad = self.wire.popleft()
+        dut.s_axis_rx_tdata.value = data
+        dut.s_axis_rx_tkeep.value = keep
+        dut.s_axis_rx_tlast.value = last
+        dut.s_axis_rx_tuser.value = bad
+        if not sending:
+            dut.s_axis_rx_tvalid.value = 1
+        # Visible from this edge on, taken at the next.
+        self.wire_cycles.append(self.cycle)
+        return True
+
+    def _answers(self) -> None:
+        due = bool(self.answers) and self.answers[0][0] <= self.cycle and not self.hold_answers
+        self.dut.s_wdone_en.value = int(due)
+        if due:
+            self.dut.s_wdone_error.value = self.answers.popleft()[1]
+        self.dut.s_dma_en.value = int(bool(self.reads))
+        if self.reads:
+            request = self.reads.popleft()
+            line = request.addr & ~63
+            assert request.length <= 64 and line in self.lists, f"no page list at {line:#x}"
+            data = DmaReadData(data=self.lists[line], last=1, error=int(line in self.bad_lists))
+            self.dut.s_dma_data.value = data.to_int()
+
+
+def all_none(count: int) -> list[RxFault]:
+    """No faults."""
+    return [RxFault.NONE] * count
+
+
+def psns(done: Iterable[tuple[str, int, RxFault]]) -> list[int]:
+    """Which frames ended, in order."""
+    return [psn for _, psn, _ in done]
+
+
+__all__ = ["OPCODES", "RxBench"]
