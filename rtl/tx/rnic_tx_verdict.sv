@@ -1,0 +1,98 @@
+// rnic_tx_verdict: decides, packet by packet in order, what is sent and what is reported.
+//
+// A packet that failed poisons its queue pair; later packets of it are dropped without a word,
+// acknowledges excepted. The failed one, and every local operation, leave a result. `drop` answers
+// in the same cycle. The rest of the pipeline starts a packet only while `result_room` is up.
+`include "streams.svh"
+`include "codes.svh"
+`include "tx.svh"
+`include "assert.svh"
+
+module rnic_tx_verdict (
+  input  logic                   clk,
+  input  logic                   rst,
+
+  // A packet ends
+  input  logic [TX_TICKET_W-1:0]   end_ticket,
+  input  logic [1:0]             end_fault,
+  input  logic                   end_bad,
+  input  logic                   end_en,
+  output logic                   end_drop,
+
+  // Poison of its queue pair
+  output logic [15:0]            poison_qpn,
+  input  logic [1:0]             poison,
+  output logic                   poison_set_en,
+  output logic [1:0]             poison_set_bits,
+
+  // Results
+  output logic                   result_room,
+  output logic                   results_empty,
+  output logic [TX_RESULT_W-1:0] m_result_data,
+  output logic                   m_result_valid,
+  input  logic                   m_result_ready,
+
+  // Statistics
+  output logic                   ev_aborted,
+  output logic                   ev_dma_error,
+  output logic                   ev_ack,
+  output logic                   ev_rnr_nak,
+  output logic                   ev_nak
+);
+
+  localparam int DEPTH = 16;
+  localparam int SLACK = 8;  // more than the packets that can be between start and end
+
+  tx_ticket_t ticket;
+  tx_result_t result;
+  logic       poisoned;
+  logic       report;
+  logic       result_ready;
+
+  logic [$clog2(DEPTH):0] waiting;
+
+  assign ticket     = end_ticket;
+  assign poison_qpn = ticket.qpn;
+  assign poisoned   = !ticket.exempt && (ticket.response ? poison[1] : poison[0]);
+  assign end_drop   = end_bad || poisoned;
+  assign report     = end_en && !poisoned && (end_bad || ticket.local_op);
+
+  assign poison_set_en   = end_en && end_bad && !poisoned;
+  assign poison_set_bits = poison | (ticket.response ? 2'b10 : 2'b01);
+
+  always_comb begin
+    result.status = CQE_STATUS_SUCCESS;
+    if (end_bad && end_fault == TX_FAULT_KEY && !ticket.local_op)
+      result.status = CQE_STATUS_LOC_PROT_ERR;
+    else if (end_bad)
+      result.status = CQE_STATUS_LOC_QP_OP_ERR;
+    result.psn      = ticket.psn;
+    result.msg_idx  = ticket.msg_idx;
+    result.local_op = ticket.local_op;
+    result.response = ticket.response;
+    result.qpn      = ticket.qpn;
+  end
+
+  stream_fifo #(.DATA_W(TX_RESULT_W), .DEPTH(DEPTH)) u_results (
+    .clk, .rst,
+    .s_data  (result),
+    .s_valid (report),
+    .s_ready (result_ready),
+    .m_data  (m_result_data),
+    .m_valid (m_result_valid),
+    .m_ready (m_result_ready),
+    .count   (waiting)
+  );
+
+  assign result_room   = waiting < ($clog2(DEPTH) + 1)'(DEPTH - SLACK);
+  assign results_empty = waiting == '0;
+
+  assign ev_aborted   = end_en && end_drop;
+  assign ev_dma_error = end_en && end_bad && end_fault == TX_FAULT_BUS;
+  assign ev_ack       = end_en && !end_drop && ticket.ack_class == TX_CLASS_ACK;
+  assign ev_rnr_nak   = end_en && !end_drop && ticket.ack_class == TX_CLASS_RNR;
+  assign ev_nak       = end_en && !end_drop && ticket.ack_class == TX_CLASS_NAK;
+
+  `RNIC_ASSERT(results_have_room, !report || result_ready)
+
+endmodule
