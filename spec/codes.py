@@ -234,7 +234,7 @@ class Stat(IntEnum):
     DMA_READ_ERRORS = 26
     DMA_WRITE_ERRORS = 27
     TX_ABORTED = 28
-    KEY_MISSES = 29
+    BAD_DOORBELLS = 29
     ADMIN_COMMANDS = 30
     QP_ERRORS = 31
     DROP = 32
