@@ -1,0 +1,455 @@
+"""The requester half of an RC queue pair: turns work into requests and retries until answered."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tb.model.headers import AethType, AtomicEth, Drop, Feth, Packet, Reth
+from tb.model.memory import ProtectionError
+from tb.model.opcodes import Kind, Op, Part, part_of, send_op, write_op
+from tb.model.verbs import (
+    MAX_MESSAGE,
+    MAX_OUTSTANDING,
+    Completion,
+    EventKind,
+    SendWork,
+    State,
+    Status,
+    WcOp,
+    WrOp,
+    packet_count,
+    psn_add,
+    psn_diff,
+)
+
+if TYPE_CHECKING:
+    from tb.model.qp import QueuePair
+
+RNR_INFINITE = 7
+RNR_MS = (
+    *(655.36, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.32, 0.48, 0.64, 0.96),
+    *(1.28, 1.92, 2.56, 3.84, 5.12, 7.68, 10.24, 15.36, 20.48, 30.72, 40.96, 61.44, 81.92),
+    *(122.88, 163.84, 245.76, 327.68, 491.52),
+)
+_NAK_STATUS = {
+    0x61: Status.REM_INV_REQ_ERR,
+    0x62: Status.REM_ACCESS_ERR,
+    0x63: Status.REM_OP_ERR,
+}
+
+
+def rnr_ns(code: int) -> int:
+    """How long to wait after an RNR NAK."""
+    return round(RNR_MS[code] * 1_000_000)
+
+
+def timeout_ns(code: int) -> int | None:
+    """The acknowledge time-out; None for never."""
+    return 4096 << code if code else None
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """A work request with its place in the PSN space."""
+
+    work: SendWork
+    count: int
+    first: int = -1
+    data: bytes = b""
+    sent: int = 0  # packets sent at least once
+    answered: int = 0  # response packets received
+    restarted: int = 0  # packet from which the answer was asked for again
+    error: Status | None = None  # local failure, reported when its turn comes
+
+    @property
+    def last(self) -> int:
+        """Its last PSN."""
+        return psn_add(self.first, self.count - 1)
+
+    @property
+    def expected(self) -> int:
+        """The PSN of the next response to it."""
+        return psn_add(self.first, self.answered)
+
+    @property
+    def owes_data(self) -> bool:
+        """Completes by a response of its own."""
+        return self.work.op.kind.owes_data
+
+    def holds(self, psn: int) -> bool:
+        """The PSN is one of its own."""
+        return psn_diff(psn, self.first) >= 0 and psn_diff(psn, self.last) <= 0
+
+
+class Requester:
+    """Work not started, messages not answered, and the timers that watch them."""
+
+    def __init__(self, qp: QueuePair) -> None:
+        self.qp = qp
+        self.queue: deque[Message] = deque()
+        self.outstanding: deque[Message] = deque()
+        self.next_psn = qp.config.sq_psn  # of the next packet never sent before
+        self.una_psn = self.next_psn
+        self.send_psn = self.next_psn  # being sent; behind next_psn while going back
+        self.retries = qp.config.retry_cnt
+        self.rnr_retries = qp.config.rnr_retry
+        self.timer: int | None = None
+        self.rnr_until: int | None = None
+        self.retransmitted = 0
+        self._implied_nak_seen = False
+        self._since_ack_req = 0
+        self._drained = False
+        self._now = 0
+
+    # ------------------------------------------------------------ entry points
+
+    def accept(self, work: SendWork) -> Message:
+        """A message for the queue."""
+        if work.op in (WrOp.CMP_SWAP, WrOp.FETCH_ADD, WrOp.FLUSH):
+            return Message(work, 1)
+        return Message(work, packet_count(work.length, self.qp.config.pmtu))
+
+    def pump(self, now: int) -> list[Packet]:
+        """Whatever may be sent now."""
+        self._now = now
+        out: list[Packet] = []
+        if self.qp.state not in (State.RTS, State.SQD) or self.rnr_until is not None:
+            return out
+        while packet := self._next_packet():
+            out.append(packet)
+        if out and self.timer is None:
+            self._restart_timer()
+        if self.qp.state is State.SQD and not self.outstanding and not self._drained:
+            self._drained = True
+            self.qp.raise_event(EventKind.SQ_DRAINED)
+        return out
+
+    def receive(self, packet: Packet, now: int) -> list[Packet]:
+        """Act on a response; the packets to send."""
+        self._now = now
+        psn, aeth, shape = packet.bth.psn, packet.aeth, packet.shape
+        assert shape
+        if psn_diff(psn, self.next_psn) >= 0 or psn_diff(psn, self.una_psn) < 0:
+            return self._drop(Drop.GHOST)
+        if aeth and (
+            aeth.type is AethType.RESERVED or (aeth.type is AethType.NAK and aeth.value > 3)
+        ):
+            return self._drop(Drop.AETH)
+        if shape.kind is not Kind.ACK:
+            self._data_response(packet)
+        elif aeth and aeth.type is AethType.ACK:
+            self._acknowledge(psn)
+        elif aeth and aeth.type is AethType.RNR:
+            self._not_ready(psn, aeth.value)
+        elif aeth:
+            self._nak(psn, aeth.syndrome)
+        return self.pump(now)
+
+    @property
+    def deadline(self) -> int | None:
+        """When `advance` has something to do."""
+        return self.timer if self.rnr_until is None else self.rnr_until
+
+    def advance(self, now: int) -> list[Packet]:
+        """Time has passed; the packets to send."""
+        self._now = now
+        if self.rnr_until is not None:
+            if now < self.rnr_until:
+                return []
+            self.rnr_until = self.timer = None
+            return self.pump(now)
+        if self.timer is None or now < self.timer:
+            return []
+        self.timer = None
+        self._implied_nak_seen = False
+        self._retry(self.una_psn)
+        return self.pump(now)
+
+    def flush(self) -> None:
+        """The queue pair is in error."""
+        self.stop()
+        for queue in (self.outstanding, self.queue):
+            while queue:
+                self._complete(queue.popleft(), Status.WR_FLUSH_ERR)
+
+    def stop(self) -> None:
+        """No timer runs any more."""
+        self.timer = self.rnr_until = None
+
+    # ------------------------------------------------------------ sending
+
+    def _next_packet(self) -> Packet | None:
+        if self.send_psn != self.next_psn:
+            message = next(m for m in self.outstanding if m.holds(self.send_psn))
+            self.retransmitted += 1
+        else:
+            current = self._current()
+            if current is None:
+                return None
+            message = current
+            step = message.count if message.owes_data else 1
+            limit = MAX_OUTSTANDING if message.owes_data else self.qp.config.window
+            if psn_diff(self.next_psn, self.una_psn) + step > min(limit, MAX_OUTSTANDING):
+                return None
+        return self._send(message)
+
+    def _current(self) -> Message | None:
+        """The message whose packets go next: one half sent, or a new one."""
+        if self.outstanding:
+            last = self.outstanding[-1]
+            if last.error is not None:
+                return None
+            if last.sent < last.count:
+                return last
+        return self._start()
+
+    def _start(self) -> Message | None:
+        """The next message, if it may begin; it joins the outstanding ones."""
+        if not self.queue or self.qp.state is State.SQD:
+            return None
+        message, config = self.queue[0], self.qp.config
+        waiting = sum(m.owes_data for m in self.outstanding)
+        if message.work.fence and waiting:
+            return None
+        if message.owes_data and waiting >= config.max_rd_atomic > 0:
+            return None
+        self.outstanding.append(self.queue.popleft())
+        message.first = self.next_psn
+        message.error = self._prepare(message)
+        if message.error is not None:
+            self._retire()
+            return None
+        return message
+
+    def _prepare(self, message: Message) -> Status | None:
+        work, config = message.work, self.qp.config
+        if work.length > MAX_MESSAGE or message.count > MAX_OUTSTANDING:
+            return Status.LOC_LEN_ERR
+        if message.owes_data and config.max_rd_atomic == 0:
+            return Status.LOC_QP_OP_ERR
+        if work.op.gathers:
+            try:
+                gathered = self.qp.memory.gather(work.sges, config.pd)
+            except ProtectionError:
+                return Status.LOC_PROT_ERR
+            message.data = gathered if work.inline is None else work.inline
+        return None
+
+    def _send(self, message: Message) -> Packet:
+        index = psn_diff(self.send_psn, message.first)
+        packet = self._request(message, index)
+        taken = message.count - index if message.owes_data else 1
+        self.send_psn = psn_add(self.send_psn, taken)
+        if psn_diff(self.send_psn, self.next_psn) > 0:
+            self.next_psn = self.send_psn
+        message.sent = max(message.sent, index + taken)
+        if message.owes_data and message.answered:
+            message.restarted = index
+        return packet
+
+    def _request(self, message: Message, index: int) -> Packet:
+        work, psn, pmtu = message.work, self.send_psn, self.qp.config.pmtu
+        part = part_of(index, message.count)
+        ack = self._ack_req(message, part)
+        payload = message.data[index * pmtu : (index + 1) * pmtu]
+        reth = Reth(work.remote_address, work.remote_key, work.length)
+        imm = work.imm if part.ends else None
+        se = work.solicited and part.ends
+        build = self.qp.packet
+        if work.op is WrOp.SEND:
+            ieth = work.invalidate if part.ends else None
+            op = send_op(part, imm is not None, ieth is not None)
+            fields = {"ack_req": ack, "solicited": se, "payload": payload}
+            return build(op, psn, **fields, imm=imm, ieth=ieth)
+        if work.op is WrOp.WRITE:
+            fields = {"ack_req": ack, "solicited": se and imm is not None, "payload": payload}
+            first = reth if part.starts else None
+            return build(write_op(part, imm is not None), psn, **fields, imm=imm, reth=first)
+        if work.op is WrOp.READ:
+            skip = index * pmtu
+            rest = Reth(reth.va + skip, reth.key, reth.length - skip)
+            return build(Op.READ_REQUEST, psn, ack_req=True, reth=rest)
+        if work.op is WrOp.ATOMIC_WRITE:
+            return build(Op.ATOMIC_WRITE, psn, ack_req=True, reth=reth, payload=payload)
+        if work.op is WrOp.FLUSH:
+            feth = Feth(work.placement, work.selectivity)
+            return build(Op.FLUSH, psn, ack_req=True, reth=reth, feth=feth)
+        atomic = AtomicEth(reth.va, reth.key, work.swap_or_add, work.compare)
+        op = Op.CMP_SWAP if work.op is WrOp.CMP_SWAP else Op.FETCH_ADD
+        return build(op, psn, ack_req=True, atomic_eth=atomic)
+
+    def _ack_req(self, message: Message, part: Part) -> bool:
+        self._since_ack_req += 1
+        wanted = part.ends or message.owes_data or self._since_ack_req >= self.qp.config.ack_every
+        closing = psn_diff(self.send_psn, self.una_psn) + 1 >= self.qp.config.window
+        if wanted or closing:
+            self._since_ack_req = 0
+        return wanted or closing
+
+    # ------------------------------------------------------------ progress
+
+    def _acknowledge(self, target: int, failing: int | None = None) -> bool:
+        """Everything up to a PSN is done; False when that skips a response still missing.
+
+        A NAK that ends the connection names its PSN in `failing`: a read that holds it is not
+        skipped.
+        """
+        before = self.una_psn
+        skipped = False
+        while self.outstanding and self.outstanding[0].sent:
+            head = self.outstanding[0]
+            if head.owes_data:
+                if failing is not None and head.holds(failing):
+                    break
+                skipped = psn_diff(target, head.expected) >= 0
+                break
+            if psn_diff(target, head.first) < 0:
+                break
+            if psn_diff(target, head.last) < 0:
+                self.una_psn = psn_add(target, 1)
+                break
+            self.una_psn = psn_add(head.last, 1)
+            self._complete(self.outstanding.popleft(), Status.SUCCESS)
+        if self.una_psn != before:
+            self._progress()
+        if skipped:
+            self._implied_nak(self.outstanding[0].expected)
+        self._retire()
+        return not skipped
+
+    def _retire(self) -> None:
+        """A message that failed locally reports when it is the oldest."""
+        if self.outstanding and self.outstanding[0].error is not None:
+            self._fail(self.outstanding[0].error)
+
+    def _progress(self) -> None:
+        self.retries, self.rnr_retries = self.qp.config.retry_cnt, self.qp.config.rnr_retry
+        self._implied_nak_seen = False
+        if psn_diff(self.send_psn, self.una_psn) < 0:
+            self.send_psn = self.una_psn  # no need to repeat what is acknowledged by now
+        self._restart_timer()
+
+    def _restart_timer(self) -> None:
+        period = timeout_ns(self.qp.config.timeout)
+        waiting = any(m.sent for m in self.outstanding)
+        self.timer = self._now + period if period and waiting else None
+
+    def _data_response(self, packet: Packet) -> None:
+        psn = packet.bth.psn
+        if packet.aeth and packet.aeth.type is not AethType.ACK:
+            self._fail(Status.BAD_RESP_ERR)
+            return
+        if not self._acknowledge(psn_add(psn, -1)) or not self.outstanding:
+            return
+        head = self.outstanding[0]
+        if not head.owes_data or head.expected != psn:
+            self._fail(Status.BAD_RESP_ERR)
+            return
+        error = self._consume(head, packet)
+        if error is not None:
+            self._fail(error)
+            return
+        head.answered += 1
+        self.una_psn = head.expected
+        if head.answered == head.count:
+            self._complete(self.outstanding.popleft(), Status.SUCCESS)
+        self._progress()
+        self._retire()
+
+    def _consume(self, head: Message, packet: Packet) -> Status | None:
+        index, work, pmtu = head.answered, head.work, self.qp.config.pmtu
+        if packet.bth.opcode not in self._acceptable(head, index):
+            return Status.BAD_RESP_ERR
+        if packet.atomic_ack is not None:
+            data = packet.atomic_ack.to_bytes(8, "little")
+        else:
+            data = packet.payload
+            expected = work.length - index * pmtu if work.op is WrOp.READ else 0
+            if len(data) != min(pmtu, expected):
+                return Status.LOC_LEN_ERR
+        try:
+            self.qp.memory.scatter(work.sges, index * pmtu, data, self.qp.config.pd)
+        except ProtectionError:
+            return Status.LOC_PROT_ERR
+        return None
+
+    def _acceptable(self, head: Message, index: int) -> tuple[Op, ...]:
+        if head.work.op.kind is Kind.ATOMIC:
+            return (Op.ATOMIC_ACK,)
+        final = index == head.count - 1
+        if head.restarted and index == head.restarted:
+            # Soft-RoCE goes on with Middle and Last where the standard starts afresh.
+            if final:
+                return (Op.READ_RESPONSE_ONLY, Op.READ_RESPONSE_LAST)
+            return (Op.READ_RESPONSE_FIRST, Op.READ_RESPONSE_MIDDLE)
+        if head.count == 1:
+            return (Op.READ_RESPONSE_ONLY,)
+        if index == 0:
+            return (Op.READ_RESPONSE_FIRST,)
+        return (Op.READ_RESPONSE_LAST,) if final else (Op.READ_RESPONSE_MIDDLE,)
+
+    # ------------------------------------------------------------ retries
+
+    def _nak(self, psn: int, syndrome: int) -> None:
+        status = _NAK_STATUS.get(syndrome)
+        if not self._acknowledge(psn_add(psn, -1), psn if status else None):
+            return
+        if status is not None:
+            self._fail(status)
+        elif self.rnr_until is None and not self._going_back_to(psn):
+            self._retry(psn)
+
+    def _not_ready(self, psn: int, code: int) -> None:
+        if not self._acknowledge(psn_add(psn, -1)):
+            return
+        if self.rnr_retries == 0:
+            self._fail(Status.RNR_RETRY_EXC_ERR)
+            return
+        if self.qp.config.rnr_retry != RNR_INFINITE:
+            self.rnr_retries -= 1
+        self.send_psn = psn
+        self.timer = None
+        self.rnr_until = self._now + rnr_ns(code)
+
+    def _implied_nak(self, psn: int) -> None:
+        if self._implied_nak_seen:
+            self._drop(Drop.RESPONSE_OUT_OF_ORDER)
+            return
+        self._implied_nak_seen = True
+        if not self._going_back_to(psn):
+            self._retry(psn)
+
+    def _going_back_to(self, psn: int) -> bool:
+        going_back = self.send_psn != self.next_psn
+        return going_back and psn_diff(self.send_psn, psn) <= 0
+
+    def _retry(self, psn: int) -> None:
+        if self.retries == 0:
+            self._fail(Status.RETRY_EXC_ERR)
+            return
+        self.retries -= 1
+        self.send_psn = psn
+        self._restart_timer()
+
+    def _drop(self, reason: Drop) -> list[Packet]:
+        self.qp.drops[reason] += 1
+        return []
+
+    # ------------------------------------------------------------ the end of a message
+
+    def _fail(self, status: Status) -> None:
+        if self.outstanding:
+            self._complete(self.outstanding.popleft(), status)
+        self.qp.fail()
+
+    def _complete(self, message: Message, status: Status) -> None:
+        work = message.work
+        if status is Status.SUCCESS and not work.signaled:
+            return
+        reads = work.op in (WrOp.READ, WrOp.CMP_SWAP, WrOp.FETCH_ADD)
+        size = (work.length if work.op is WrOp.READ else 8) if reads else 0
+        good = status is Status.SUCCESS
+        op, qpn = WcOp[work.op.name], self.qp.config.qpn
+        self.qp.complete(Completion(work.wr_id, status, op, qpn, size if good else 0))
