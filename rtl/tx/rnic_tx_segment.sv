@@ -208,13 +208,16 @@ module rnic_tx_segment #(
   logic [7:0] entered_q;
   logic [7:0] popped_q;
   logic [7:0] target_q;
+  logic [7:0] ahead;     // blocks still to leave, negated
+
+  assign ahead = popped_q - target_q;
 
   always_comb begin
     drain_d = drain_q;
 
     case (drain_q)
       QUIET:  if (drain_req_en) drain_d = BLOCKS;
-      BLOCKS: if (!(8'(popped_q - target_q) >> 7)) drain_d = JOB;
+      BLOCKS: if (!ahead[7]) drain_d = JOB;
       JOB:    if (!busy || done) drain_d = PACKET;
       PACKET: if ((!m_pkt_valid || m_pkt_ready) && (!m_park_valid || m_park_ready)) drain_d = DONE;
       DONE:   drain_d = QUIET;
