@@ -253,9 +253,9 @@ module rnic_rsp_check #(
 
   // Distance of the next request: one PSN for each response of a read.
   function automatic logic [23:0] read_packets(input logic [31:0] length, input logic [2:0] code);
-    logic [32:0] packets;
-    packets = ({1'b0, length} + 33'(rsp_mtu_bytes(code)) - 33'd1) >> (4'd7 + 4'(code));
-    read_packets = length == '0 ? 24'd1 : 24'(packets);
+    logic [23:0] packets;
+    packets = 24'(({1'b0, length} + 33'(rsp_mtu_bytes(code)) - 33'd1) >> (4'd7 + 4'(code)));
+    read_packets = length == '0 ? 24'd1 : packets;
   endfunction
 
   assign info     = opcode_info(hdr.opcode);

@@ -3,7 +3,8 @@
 // Per queue pair a ring of 16 reads, then at most one acknowledge, so responses leave in PSN
 // order. A newer acknowledge replaces one that waits, and a read swallows it; neither removes a
 // NAK for a later PSN. Queue pairs with work stand in a ready list, each once, and send one
-// packet per turn. An order takes 2 cycles and goes before a turn, which takes 4.
+// packet per turn. An order takes 2 cycles and goes before a turn, which takes 4. A turn begins
+// when there is room for its packet, so orders and failures never wait for the way out.
 //
 //   s_reply  ─► TAKE ─► STORE                         context, ring of reads, list
 //   s_result ─► TAKE ─► STORE                         NAK for a read that could not be sent
@@ -157,7 +158,7 @@ module rnic_rsp_reply #(
   assign take_result = state_q == TAKE && !init_valid && s_result_valid;
   assign take_order  = state_q == TAKE && !init_valid && !s_result_valid && s_reply_valid;
   assign take_turn   = state_q == TAKE && !init_valid && !s_result_valid && !s_reply_valid
-                    && list_valid;
+                    && list_valid && pkt_ready;
   assign list_pop    = take_turn;
 
   always_comb begin
@@ -170,7 +171,7 @@ module rnic_rsp_reply #(
   assign stored         = state_q == STORE && (!from_result_q || error_ready);
   assign s_reply_ready  = stored && !from_result_q;
   assign s_result_ready = stored && from_result_q;
-  assign sent           = state_q == SEND && (pkt_ready || !want_pkt);
+  assign sent           = state_q == SEND;
   assign turn_en        = sent;
   assign qp_rd_qpn      = 24'(qpn);
 
@@ -182,7 +183,7 @@ module rnic_rsp_reply #(
       STORE:   if (stored) state_d = TAKE;
       LOAD:    state_d = JOB;
       JOB:     state_d = SEND;
-      SEND:    if (sent) state_d = TAKE;
+      SEND:    state_d = TAKE;
       default: state_d = TAKE;
     endcase
   end

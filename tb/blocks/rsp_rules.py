@@ -1,0 +1,584 @@
+"""rnic_responder against the rules of the protocol: random requests, every refusal, order and rates."""
+
+from __future__ import annotations
+
+import random
+
+import cocotb
+from cocotb.utils import get_sim_time
+
+from spec.codes import Access, CqeStatus, QpState, Syndrome
+from spec.streams import QpInit, QpInitOp, RxFault, TxResult
+from tb.blocks.rsp_bench import Bench
+from tb.blocks.rsp_model import INVALIDATE, READ, SPACE, Outcome, Qp
+from tb.streams import CLOCK_NS, cycles
+
+SEND_FIRST, SEND_MIDDLE, SEND_LAST, SEND_ONLY = 0, 1, 2, 4
+WRITE_FIRST, WRITE_MIDDLE, WRITE_LAST, WRITE_ONLY = 6, 7, 8, 10
+WRITE_ONLY_IMM = 11
+
+
+# ---------------------------------------------------------------------------------------------- random
+
+
+class Requester:
+    """Sends random messages to one queue pair, and now and then nonsense."""
+
+    def __init__(self, bench: Bench, qp: Qp, trouble: float) -> None:
+        self.bench, self.qp, self.trouble = bench, qp, trouble
+        self.left = 0
+        self.reads = 0
+        self.acked = False
+
+    def begin_round(self) -> None:
+        """Everything before was answered."""
+        self.reads, self.acked = 0, False
+
+    def step(self) -> None:
+        """One request."""
+        if random.random() < self.trouble:
+            self.nonsense()
+        elif random.random() < 0.15:
+            self.repeat()
+        elif self.qp.current:
+            self.go_on()
+        else:
+            self.begin()
+
+    def send(self, opcode: int, size: int, **fields: int) -> Outcome:
+        """A request with random flags."""
+        flags = {"ack_req": int(random.random() < 0.6), "solicited": random.getrandbits(1)}
+        outcome = self.bench.request(self.qp, opcode, size, **{**flags, **fields})
+        self.acked = self.acked or outcome.order is not None
+        return outcome
+
+    def begin(self) -> None:
+        """Start a message."""
+        mtu = self.qp.mtu
+        size = random.choice([0, 1, 4, 64, mtu - 1, mtu, mtu + 1, random.randint(0, 3 * mtu)])
+        kind = random.choice(["send", "write", "read"])
+        address = {"reth_va": random.getrandbits(63), "reth_rkey": random.getrandbits(32)}
+        if kind == "read":
+            if self.reads < 8:
+                self.reads += 1
+                self.send(READ, 0, reth_len=size, **address)
+        elif size > mtu:
+            opcode = SEND_FIRST if kind == "send" else WRITE_FIRST
+            outcome = self.send(opcode, mtu, reth_len=size, **address)
+            if outcome.hdr.psn != self.qp.epsn:
+                self.left = size - mtu
+        elif kind == "send":
+            self.send(random.choice([4, 5, 0x17]), size)
+        else:
+            self.send(random.choice([10, 11]), size, reth_len=size, **address)
+
+    def go_on(self) -> None:
+        """The next packet of the message."""
+        mtu = self.qp.mtu
+        is_send = self.qp.current == "send"
+        psn = self.qp.epsn
+        if self.left > mtu:
+            self.send(SEND_MIDDLE if is_send else WRITE_MIDDLE, mtu)
+            size = mtu
+        else:
+            size = self.left
+            self.send(random.choice([2, 3, 0x16] if is_send else [8, 9]), size)
+        if self.qp.epsn != psn:
+            self.left -= size
+
+    def repeat(self) -> None:
+        """A request that was there before, or one too early."""
+        qp = self.qp
+        if random.random() < 0.4:
+            ahead = random.choice([1, 2, 100, SPACE // 2 - 1])
+            self.send(random.choice([0, 4, 6, 7, 12]), 0, psn=(qp.epsn + ahead) % SPACE)
+        elif qp.reads and not self.acked and self.reads < 8:
+            self.reads += 1
+            self.repeat_read(random.choice(list(qp.reads)))
+        else:
+            back = random.choice([1, 2, 3, 1000, SPACE // 2])
+            self.send(random.choice([1, 2, 4, 8, 10, 19]), 0, psn=(qp.epsn - back) % SPACE)
+
+    def repeat_read(self, old) -> None:
+        """Ask for the rest of a read again, correctly or not."""
+        packets = max(1, -(-old.length // self.qp.mtu))
+        skip = random.randrange(packets)
+        offset = skip * self.qp.mtu
+        fields = {
+            "psn": (old.psn + skip) % SPACE, "reth_va": old.va + offset,
+            "reth_len": old.length - offset, "reth_rkey": old.rkey,
+        }  # fmt: skip
+        if random.random() < 0.3:
+            fields[random.choice(list(fields))] += 1
+        if (fields["psn"] - self.qp.epsn) % SPACE >= SPACE // 2:
+            self.send(READ, 0, **fields)
+
+    def nonsense(self) -> None:
+        """A request that breaks a rule, or several."""
+        mtu = self.qp.mtu
+        opcode = random.choice([*range(13), 0x13, 0x14, 0x15, 0x16, 0x17, 0x1C, 0x1D, 0x1E])
+        size = random.choice([0, 1, mtu - 1, mtu, mtu + 4])
+        fields = {"reth_len": random.choice([size, size + 1, mtu + 1, (1 << 31) + 1])}
+        if random.random() < 0.2:
+            fields["pad"] = random.getrandbits(2)
+        if opcode == READ and fields["reth_len"] < 1 << 31:
+            self.reads += 1
+            if self.reads > 8:
+                return
+        self.send(opcode, size, **fields)
+        self.left = random.choice([1, mtu, 2 * mtu])
+
+
+def random_fault(probability: float):
+    """Faults that the segments of a request can have."""
+
+    def fault(outcome: Outcome) -> RxFault:
+        if random.random() >= probability or not outcome.segments:
+            return RxFault.NONE
+        kinds = {"local": RxFault.LOCAL_KEY, "remote": RxFault.KEY, "invalidate": RxFault.KEY}
+        kind = kinds[random.choice(outcome.segments)[0]]
+        return random.choice([kind, kind, RxFault.BUS]) if outcome.segments[0][2] else kind
+
+    return fault
+
+
+async def post_some(bench: Bench, ring, bad: bool) -> None:
+    """Fill the ring up to a random level."""
+    size = 1 << ring.log_size
+    for _ in range(random.randint(0, size - (len(ring.posted) - ring.claimed))):
+        sizes = [random.choice([0, 1, 64, 300, 1500]) for _ in range(random.randint(0, 3))]
+        if random.random() < 0.5:
+            sizes = [5000]
+        wrong = random.choice(["index", "sges", "bus"]) if bad and random.random() < 0.05 else ""
+        await bench.post(ring, *sizes, bad=wrong)
+
+
+async def create(bench: Bench, number: int, srq) -> Qp:
+    """A queue pair with a starting PSN that soon wraps, sometimes without some right."""
+    access = Access.REMOTE_WRITE | Access.REMOTE_READ
+    if random.random() < 0.1:
+        access = random.choice([Access.REMOTE_WRITE, Access.REMOTE_READ])
+    psn = random.choice([0, SPACE - 3, SPACE // 2 - 2, random.getrandbits(24)])
+    return await bench.create_qp(number, srq, access=access, psn=psn)
+
+
+@cocotb.test()
+@cocotb.parametrize(
+    (("stall", "idle"), [("none", "none"), ("half", "none"), ("bursts", "bursts"), ("mostly", "half")]),
+    trouble=[0.0, 0.03],
+)
+async def random_requests_follow_the_rules(dut, stall, idle, trouble):
+    bench = await Bench.start(dut, stall, idle)
+    bench.fault = random_fault(trouble / 2)
+    bench.latency = random.choice([3, 50])
+    bench.move_time = random.choice([2, 40])
+    srq = await bench.create_ring(8 + 1, 5)
+    qps = {n: await create(bench, n, srq if n in (2, 3, 5) else None) for n in range(6)}
+    requesters = {n: Requester(bench, qp, trouble) for n, qp in qps.items()}
+    for _ in range(12):
+        for ring in {id(qp.ring): qp.ring for qp in qps.values()}.values():
+            await post_some(bench, ring, trouble > 0)
+        for requester in requesters.values():
+            requester.begin_round()
+        for _ in range(40):
+            requesters[random.choice([0, 0, 1, 2, 3, 4, 5])].step()
+        await bench.settle()
+        for n in list(qps):
+            bench.check(qps[n])
+            if qps[n].error is not None:
+                await bench.destroy_qp(n)
+                qps[n] = await create(bench, n, srq if n in (2, 3, 5) else None)
+                requesters[n] = Requester(bench, qps[n], trouble)
+
+
+# ---------------------------------------------------------------------------------------------- one rule each
+
+
+async def refused(bench: Bench, qp: Qp, opcode: int, size: int = 0, **fields: int) -> None:
+    """The request ends the queue pair, as the model says."""
+    bench.request(qp, opcode, size, **fields)
+    await bench.settle()
+    assert qp.error is not None
+    bench.check(qp)
+
+
+@cocotb.test()
+async def too_many_reads_are_refused(dut):
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1, max_dest_rd_atomic=2, path_mtu=1)
+    bench.unchecked.add(1)
+    bench.sinks["m_pkt"].paused = True
+    for _ in range(3):
+        bench.request(qp, READ, reth_len=2000)
+    await cycles(dut, 100)
+    bench.sinks["m_pkt"].paused = False
+    await bench.settle()
+    packets = bench.packets[1]
+    assert len(packets) == 17
+    assert (packets[-1].opcode, packets[-1].syndrome) == (0x11, Syndrome.NAK_INVALID_REQUEST)
+    assert packets[-1].psn == (packets[0].psn + 16) % SPACE
+    assert bench.errors[1] == [CqeStatus.REM_INV_REQ_ERR]
+
+
+@cocotb.test()
+async def limit_of_reads_counts_only_unfinished_ones(dut):
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1, max_dest_rd_atomic=1)
+    for _ in range(36):
+        bench.request(qp, READ, reth_len=10)
+        await bench.settle()
+    bench.check(qp)
+
+
+@cocotb.test()
+async def repeated_reads_do_not_count_against_the_limit(dut):
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1, max_dest_rd_atomic=4, path_mtu=1)
+    bench.sinks["m_pkt"].paused = True
+    for _ in range(4):
+        bench.request(qp, READ, reth_len=1000)
+    for old in list(qp.reads):
+        bench.request(qp, READ, psn=old.psn, reth_va=old.va, reth_len=1000, reth_rkey=old.rkey)
+    await cycles(dut, 200)
+    bench.sinks["m_pkt"].paused = False
+    await bench.settle()
+    bench.request(qp, READ, reth_len=1)
+    await bench.settle()
+    bench.check(qp)
+
+
+@cocotb.test()
+async def repeated_reads_without_a_place_are_dropped(dut):
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1, path_mtu=1)
+    bench.sinks["m_pkt"].paused = True
+    bench.request(qp, READ, reth_len=5000)
+    await cycles(dut, 50)
+    for _ in range(15):
+        bench.request(qp, READ, reth_len=1)
+    old = qp.reads[0]
+    dropped = bench.request(
+        qp, READ, psn=old.psn, reth_va=old.va, reth_len=5000, reth_rkey=old.rkey
+    )
+    dropped.order, dropped.silent = None, True
+    await cycles(dut, 100)
+    assert bench.event_count["resource"] == 1
+    bench.sinks["m_pkt"].paused = False
+    await bench.settle()
+    bench.check(qp)
+
+
+@cocotb.test()
+@cocotb.parametrize(status=[CqeStatus.LOC_PROT_ERR, CqeStatus.LOC_QP_OP_ERR])
+async def failed_response_becomes_a_nak_and_nothing_follows(dut, status):
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1, path_mtu=1)
+    entry = await bench.post(qp.ring, 100)
+    other = await bench.create_qp(2, path_mtu=1)
+    first = bench.request(qp, READ, reth_len=2560).hdr.psn
+    while len(bench.packets.get(1, [])) < 2:
+        await cycles(dut)
+    bench.sinks["m_pkt"].paused = True
+    bench.request(qp, READ, reth_len=2560)
+    bench.request(other, READ, reth_len=300)
+    await cycles(dut, 100)
+    failed = (first + 1) % SPACE
+    await bench.result.send(TxResult(qpn=1, response=1, psn=failed, status=status))
+    bench.sinks["m_pkt"].paused = False
+    bench.request(qp, WRITE_ONLY, 4, reth_len=4, ack_req=1)
+    await bench.settle()
+    await bench.result.send(TxResult(qpn=1, response=1, psn=failed + 1, status=status))
+    await bench.settle()
+    packets = bench.packets[1]
+    assert len(packets) <= 6
+    wanted = 0x62 if status == CqeStatus.LOC_PROT_ERR else 0x63
+    assert (packets[-1].opcode, packets[-1].psn, packets[-1].syndrome) == (0x11, failed, wanted)
+    assert len(bench.errors[1]) == 1
+    assert [cqe.wr_id for cqe in bench.completions[1]] == [entry.wr_id]
+    bench.check(other)
+
+
+@cocotb.test()
+async def repeated_acknowledge_does_not_remove_a_nak(dut):
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1)
+    bench.sinks["m_pkt"].paused = True
+    for _ in range(4):
+        bench.request(qp, WRITE_ONLY, ack_req=1)
+        await cycles(dut, 30)
+    bench.request(qp, SEND_ONLY, ack_req=1)
+    bench.request(qp, WRITE_ONLY, psn=(qp.epsn - 1) % SPACE, ack_req=1)
+    await cycles(dut, 100)
+    bench.sinks["m_pkt"].paused = False
+    await bench.settle()
+    assert bench.packets[1][-1].syndrome & 0xE0 == Syndrome.RNR_NAK
+    bench.check(qp)
+
+
+@cocotb.test()
+async def one_sequence_nak_per_gap(dut):
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1)
+    for expected in (1, 2):
+        for ahead in (1, 2, 3):
+            bench.request(qp, WRITE_ONLY, psn=(qp.epsn + ahead) % SPACE, ack_req=1)
+        await bench.settle()
+        assert bench.event_count["nak"] == expected
+        bench.request(qp, WRITE_ONLY)
+        await bench.settle()
+    bench.check(qp)
+    assert bench.event_count["sequence"] == 6
+
+
+@cocotb.test()
+async def send_after_rnr_nak_is_accepted_once_an_entry_is_there(dut):
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1)
+    for opcode, fields in ((SEND_ONLY, {}), (WRITE_ONLY_IMM, {"reth_len": 10})):
+        for _ in range(2):
+            bench.request(qp, opcode, 10, ack_req=1, **fields)
+            await bench.settle()
+        await bench.post(qp.ring, 10)
+        outcome = bench.request(qp, opcode, 10, ack_req=1, **fields)
+        await bench.settle()
+        assert outcome.completes
+    bench.check(qp)
+    assert bench.event_count["rnr_nak"] == 4
+
+
+@cocotb.test()
+async def each_refusal_ends_the_queue_pair(dut):
+    bench = await Bench.start(dut)
+    cases = [
+        (SEND_MIDDLE, 256, {}), (SEND_LAST, 4, {}), (WRITE_LAST, 4, {}), (WRITE_MIDDLE, 256, {}),
+        (0x15, 0, {}), (0x13, 0, {}), (0x14, 0, {}), (0x1C, 0, {}), (0x1D, 8, {}),
+        (SEND_FIRST, 255, {}), (SEND_ONLY, 257, {}), (WRITE_FIRST, 256, {"reth_len": 256}),
+        (WRITE_ONLY, 4, {"reth_len": 5}), (WRITE_ONLY, 8, {"reth_len": 5}),
+        (READ, 0, {"reth_len": (1 << 31) + 1}), (READ, 4, {"reth_len": 4}),
+        (WRITE_FIRST, 256, {"reth_len": 0xFFFFFFFF}), (SEND_ONLY, 4, {"pad": 1}),
+        (SEND_ONLY, 101, {}),
+    ]  # fmt: skip
+    for opcode, size, fields in cases:
+        qp = await bench.create_qp(1, path_mtu=1)
+        await bench.post(qp.ring, 100)
+        await bench.post(qp.ring, 100)
+        await refused(bench, qp, opcode, size, **fields)
+        await bench.destroy_qp(1)
+
+
+@cocotb.test()
+async def read_of_two_gigabytes_is_accepted(dut):
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1, path_mtu=1)
+    before = qp.epsn
+    bench.request(qp, READ, reth_len=1 << 31)
+    bench.request(qp, WRITE_ONLY, ack_req=1)
+    while len(bench.packets.get(1, [])) < 40:
+        await cycles(dut)
+    assert [p.opcode for p in bench.packets[1][:3]] == [0x0D, 0x0E, 0x0E]
+    assert qp.epsn == (before + (1 << 23) + 1) % SPACE
+    bench.set_state(1, QpState.RESET)
+    await bench.drain()
+
+
+@cocotb.test()
+@cocotb.parametrize(opcode=[READ, WRITE_ONLY, WRITE_ONLY_IMM])
+async def right_is_needed(dut, opcode):
+    bench = await Bench.start(dut)
+    right = Access.REMOTE_WRITE if opcode == READ else Access.REMOTE_READ
+    qp = await bench.create_qp(1, access=right)
+    await bench.post(qp.ring, 100)
+    await refused(bench, qp, opcode, 0)
+
+
+@cocotb.test()
+@cocotb.parametrize(after_first=[False, True])
+async def error_from_elsewhere_flushes_all_entries_in_order(dut, after_first):
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1, path_mtu=1)
+    for _ in range(16):
+        await bench.post(qp.ring, 1000)
+    bench.request(qp, SEND_ONLY, 256)
+    if after_first:
+        bench.request(qp, SEND_FIRST, 256)
+    await bench.settle()
+    qp.error = CqeStatus.WR_FLUSH_ERR
+    bench.errors[1] = [qp.error]
+    bench.set_state(1, QpState.ERR)
+    await bench.flush.send(1)
+    await bench.settle()
+    bench.check(qp)
+    # What is posted now is flushed as well.
+    for _ in range(5):
+        await bench.post(qp.ring, 8)
+        await bench.settle()
+        bench.check(qp)
+    await bench.destroy_qp(1)
+
+
+@cocotb.test()
+async def flush_waits_for_requests_on_their_way(dut):
+    bench = await Bench.start(dut)
+    bench.move_time = 300
+    qp = await bench.create_qp(1)
+    for _ in range(10):
+        await bench.post(qp.ring, 1000)
+    for _ in range(6):
+        bench.request(qp, SEND_ONLY, 64)
+    while bench.expected:
+        await cycles(dut)
+    qp.error = CqeStatus.WR_FLUSH_ERR
+    bench.errors[1] = [qp.error]
+    bench.set_state(1, QpState.ERR)
+    await bench.flush.send(1)
+    await bench.settle()
+    bench.check(qp)
+
+
+@cocotb.test()
+async def srq_entries_outlive_a_queue_pair(dut):
+    bench = await Bench.start(dut)
+    srq = await bench.create_ring(8, 4)
+    first = await bench.create_qp(1, srq, path_mtu=1)
+    second = await bench.create_qp(2, srq, path_mtu=1)
+    for _ in range(4):
+        await bench.post(srq, 1000)
+    bench.request(first, SEND_FIRST, 256)
+    bench.request(second, SEND_ONLY, 10)
+    await refused(bench, first, WRITE_ONLY)
+    await bench.destroy_qp(1)
+    first = await bench.create_qp(1, srq, path_mtu=1)
+    bench.request(first, SEND_ONLY, 10)
+    bench.request(second, SEND_ONLY, 10)
+    await bench.settle()
+    bench.check(first)
+    bench.check(second)
+
+
+@cocotb.test()
+async def way_in_does_not_wait_for_the_way_out(dut):
+    bench = await Bench.start(dut)
+    bench.sinks["m_pkt"].paused = True
+    qps = [await bench.create_qp(n) for n in range(8)]
+    for _ in range(15):
+        for qp in qps:
+            bench.request(qp, READ, reth_len=3000)
+            bench.request(qp, WRITE_ONLY, ack_req=1)
+    while bench.expected or bench.moving or not bench.done.empty():
+        await cycles(dut)
+    bench.sinks["m_pkt"].paused = False
+    await bench.settle()
+    for qp in qps:
+        bench.check(qp)
+
+
+@cocotb.test()
+async def drain_waits_for_everything_inside(dut):
+    bench = await Bench.start(dut)
+    bench.move_time = 100
+    qp = await bench.create_qp(1)
+    other = await bench.create_qp(2)
+    for _ in range(8):
+        await bench.post(qp.ring, 100)
+    for _ in range(8):
+        bench.request(qp, SEND_ONLY, 64, ack_req=1)
+    bench.request(other, READ, reth_len=64)
+    await bench.req.drain()
+    await bench.drain()
+    assert len(bench.completions[1]) == 8
+    assert bench.packets[1][-1].psn == (qp.epsn - 1) % SPACE
+    assert bench.packets[2]
+    for _ in range(3):
+        await bench.drain()
+    bench.check(qp)
+
+
+@cocotb.test()
+async def init_while_others_work(dut):
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1)
+    for i in range(60):
+        bench.request(qp, WRITE_ONLY, 16, reth_len=16, ack_req=1)
+        await bench.init.send(QpInit(op=QpInitOp.RTS, qpn=1, psn=i))
+        if i % 5 == 0:
+            await bench.create_qp(2)
+    await bench.settle()
+    bench.check(qp)
+
+
+# ---------------------------------------------------------------------------------------------- rates
+
+
+async def cycles_per(bench: Bench, count: int, begin: float) -> float:
+    """Cycles per request until the last one's data was moved."""
+    target = bench.done_count + count
+    while bench.done_count < target:
+        await cycles(bench.dut)
+    return (get_sim_time("ns") - begin) / CLOCK_NS / count
+
+
+@cocotb.test()
+@cocotb.parametrize(spread=[1, 4])
+async def write_takes_three_cycles(dut, spread):
+    bench = await Bench.start(dut)
+    qps = [await bench.create_qp(n) for n in range(spread)]
+    for i in range(200):
+        bench.request(qps[i % spread], WRITE_ONLY, 64, reth_len=64, ack_req=1)
+    rate = await cycles_per(bench, 200, get_sim_time("ns"))
+    dut._log.info("RATE write, %d QPs: %.2f cycles", spread, rate)
+    assert rate < 3.2
+    await bench.settle()
+    for qp in qps:
+        bench.check(qp)
+
+
+@cocotb.test()
+async def send_takes_five_cycles_with_slow_memory(dut):
+    bench = await Bench.start(dut)
+    bench.latency = 250
+    qp = await bench.create_qp(1, log_size=9)
+    for _ in range(300):
+        await bench.post(qp.ring, 64)
+    for _ in range(300):
+        bench.request(qp, SEND_ONLY, 64, ack_req=1)
+    rate = await cycles_per(bench, 300, get_sim_time("ns") + 260 * CLOCK_NS)
+    dut._log.info("RATE send: %.2f cycles", rate)
+    assert rate < 5
+    await bench.settle()
+    bench.check(qp)
+
+
+@cocotb.test()
+@cocotb.parametrize(spread=[1, 4])
+async def read_packet_takes_four_cycles(dut, spread):
+    bench = await Bench.start(dut)
+    qps = [await bench.create_qp(n, path_mtu=1) for n in range(spread)]
+    for qp in qps:
+        bench.request(qp, READ, reth_len=256 * 400 // spread)
+    await bench.settle()
+    times = bench.packet_times
+    rate = (times[-1] - times[10]) / (len(times) - 11)
+    dut._log.info("RATE read packets, %d QPs: %.2f cycles", spread, rate)
+    assert rate <= 4.05
+    for qp in qps:
+        bench.check(qp)
+
+
+@cocotb.test()
+@cocotb.parametrize(spread=[1, 4])
+async def small_read_takes_six_cycles(dut, spread):
+    bench = await Bench.start(dut)
+    bench.move_time = 1
+    qps = [await bench.create_qp(n) for n in range(spread)]
+    for i in range(200):
+        qp = qps[i % spread]
+        bench.request(qp, READ, reth_len=8)
+        while i + 1 - len(bench.packet_times) > 12:
+            await cycles(dut)
+    await bench.settle()
+    times = bench.packet_times
+    rate = (times[-1] - times[10]) / (len(times) - 11)
+    dut._log.info("RATE small reads, %d QPs: %.2f cycles", spread, rate)
+    assert rate <= 6.1
+    for qp in qps:
+        bench.check(qp)
