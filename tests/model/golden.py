@@ -46,7 +46,7 @@ class Trace:
 
     def says(self, host: str, start: str) -> list[dict[str, str]]:
         """The words of every transcript line of a host that begins so."""
-        lines = [line for line in self.info["transcript"] if line.startswith(f"{host} {start}")]
+        lines = [x for x in self.info["transcript"] if x.startswith(f"{host}{start}")]
         return [dict(w.split("=", 1) for w in line.split() if "=" in w) for line in lines]
 
 
