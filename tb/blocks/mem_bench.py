@@ -1,7 +1,7 @@
-"""The bench of key table and checks: both pipelines, admin, host memory, and the model beside them.
+"""The bench of key table and checks: pipelines, admin, host memory, and the model beside them.
 
-The model is asked in the cycle in which a request enters and told of each change of the table in the
-cycle in which it lands, so requests and changes may race: what must come out is always known.
+The model is asked in the cycle in which a request enters and told of each change of the table in
+the cycle in which it lands, so requests and changes may race: what must come out is known.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""rnic_mem_check with rnic_mem_keys: what may be touched, where it is, and how fast that is known."""
+"""rnic_mem_check with rnic_mem_keys: what may be touched, where it is, how fast that is known."""
 
 from __future__ import annotations
 
