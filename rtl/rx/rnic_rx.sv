@@ -12,6 +12,7 @@
 // frame whose header was handed out must come back as one group of RxWork.
 `include "codes.svh"
 `include "layouts.svh"
+`include "rx.svh"
 `include "streams.svh"
 
 module rnic_rx #(
@@ -108,9 +109,7 @@ module rnic_rx #(
   output logic [4:0]      drop_qp_reason
 );
 
-  localparam int OPS       = 8;                        // moves between check and write
-  localparam int CHECK_W   = 1 + 1 + 6 + 7 + 13 + 2;
-  localparam int MOVE_W    = 1 + 1 + 6 + 7 + 6 + 13 + 1;
+  localparam int MOVES = 8;  // between check and write
 
   assign s_axis_rx_tready = 1'b1;
 
@@ -268,38 +267,35 @@ module rnic_rx #(
   logic                frame_ready;
   logic                check_valid;
   logic                check_ready;
-  logic [1:0]          fault;
-  logic [12:0]         length;
+  mem_req_t            mem;
+  rx_segment_t         asked;
   mem_rsp_t            rsp_data;
-  logic [CHECK_W-1:0]  rsp_user;
+  rx_segment_t         rsp_segment;
   logic                rsp_valid;
   logic                rsp_ready;
-  logic                rsp_first;
-  logic                rsp_last;
-  logic [5:0]          rsp_off;
-  logic [6:0]          rsp_beats;
-  logic [12:0]         rsp_length;
-  logic [1:0]          rsp_fault;
-  mem_req_t            mem;
 
   assign mem         = seg.mem;
   assign check_valid = seg_valid && (frame_ready || !seg.first);
   assign frame_valid = seg_valid && seg.first && check_ready;
   assign seg_ready   = check_ready && (frame_ready || !seg.first);
-  assign length      = mem.op == KEY_OP_CHECK ? mem.length : '0;
 
   always_comb begin
-    fault = RX_FAULT_LOCAL_KEY;
-    if (mem.op != KEY_OP_CHECK) fault = RX_FAULT_KEY;
+    asked.first  = seg.first;
+    asked.last   = seg.last;
+    asked.off    = seg.payload_off;
+    asked.beats  = seg.payload_beats;
+    asked.length = mem.op == KEY_OP_CHECK ? mem.length : '0;
+    asked.fault  = RX_FAULT_LOCAL_KEY;
+    if (mem.op != KEY_OP_CHECK) asked.fault = RX_FAULT_KEY;
     if ((mem.access & (ACCESS_REMOTE_WRITE | ACCESS_REMOTE_READ | ACCESS_REMOTE_ATOMIC)) != '0)
-      fault = RX_FAULT_KEY;
+      asked.fault = RX_FAULT_KEY;
   end
 
-  rnic_mem_check #(.USER_W(CHECK_W), .LINES(LINES)) u_check (
+  rnic_mem_check #(.USER_W(RX_SEGMENT_W), .LINES(LINES)) u_check (
     .clk,
     .rst,
     .s_req_data       (mem),
-    .s_req_user       ({seg.first, seg.last, seg.payload_off, seg.payload_beats, length, fault}),
+    .s_req_user       (asked),
     .s_req_reg_pages  (64'd0),
     .s_req_reg_length (64'd0),
     .s_req_reg_shift  (5'd0),
@@ -319,75 +315,46 @@ module rnic_rx #(
     .s_dma_data,
     .s_dma_en,
     .m_rsp_data       (rsp_data),
-    .m_rsp_user       (rsp_user),
+    .m_rsp_user       (rsp_segment),
     .m_rsp_valid      (rsp_valid),
     .m_rsp_ready      (rsp_ready)
   );
 
-  assign {rsp_first, rsp_last, rsp_off, rsp_beats, rsp_length, rsp_fault} = rsp_user;
-
   // Write
 
-  logic              move_first;
-  logic              move_last;
-  logic [5:0]        move_off;
-  logic [6:0]        move_beats;
-  logic [5:0]        move_lane;
-  logic [12:0]       move_length;
-  logic              move_write;
-  logic              move_valid;
-  logic              move_ready;
-  logic              op_first;
-  logic              op_last;
-  logic [5:0]        op_off;
-  logic [6:0]        op_beats;
-  logic [5:0]        op_lane;
-  logic [12:0]       op_length;
-  logic              op_write;
-  logic              op_valid;
-  logic              op_ready;
-  dma_write_req_t    wreq_data;
-  logic              wreq_valid;
-  logic              wreq_ready;
-  logic              record_last;
-  logic              record_write;
-  logic [1:0]        record_fault;
-  logic              record_valid;
-  logic              record_ready;
+  rx_move_t       piece_data;
+  logic           piece_valid;
+  logic           piece_ready;
+  rx_move_t       move_data;
+  logic           move_valid;
+  logic           move_ready;
+  dma_write_req_t wreq_data;
+  logic           wreq_valid;
+  logic           wreq_ready;
+  rx_record_t     record_data;
+  logic           record_valid;
+  logic           record_ready;
 
   rnic_rx_pieces u_pieces (
     .clk,
     .rst,
     .s_rsp_data     (rsp_data),
-    .s_rsp_first    (rsp_first),
-    .s_rsp_last     (rsp_last),
-    .s_rsp_off      (rsp_off),
-    .s_rsp_beats    (rsp_beats),
-    .s_rsp_length   (rsp_length),
-    .s_rsp_fault    (rsp_fault),
+    .s_rsp_segment  (rsp_segment),
     .s_rsp_valid    (rsp_valid),
     .s_rsp_ready    (rsp_ready),
-    .m_move_first   (move_first),
-    .m_move_last    (move_last),
-    .m_move_off     (move_off),
-    .m_move_beats   (move_beats),
-    .m_move_lane    (move_lane),
-    .m_move_length  (move_length),
-    .m_move_write   (move_write),
-    .m_move_valid   (move_valid),
-    .m_move_ready   (move_ready),
+    .m_move_data    (piece_data),
+    .m_move_valid   (piece_valid),
+    .m_move_ready   (piece_ready),
     .m_wreq_data    (wreq_data),
     .m_wreq_valid   (wreq_valid),
     .m_wreq_ready   (wreq_ready),
-    .m_record_last  (record_last),
-    .m_record_write (record_write),
-    .m_record_fault (record_fault),
+    .m_record_data  (record_data),
     .m_record_valid (record_valid),
     .m_record_ready (record_ready)
   );
 
   // Bursts are asked for ahead of their data.
-  stream_fifo #(.DATA_W(DMA_WRITE_REQ_W), .DEPTH(OPS)) u_wreqs (
+  stream_fifo #(.DATA_W(DMA_WRITE_REQ_W), .DEPTH(MOVES)) u_wreqs (
     .clk,
     .rst,
     .s_data  (wreq_data),
@@ -399,30 +366,24 @@ module rnic_rx #(
     .count   ()
   );
 
-  stream_fifo #(.DATA_W(MOVE_W), .DEPTH(OPS)) u_moves (
+  stream_fifo #(.DATA_W(RX_MOVE_W), .DEPTH(MOVES)) u_moves (
     .clk,
     .rst,
-    .s_data  ({move_first, move_last, move_off, move_beats, move_lane, move_length, move_write}),
-    .s_valid (move_valid),
-    .s_ready (move_ready),
-    .m_data  ({op_first, op_last, op_off, op_beats, op_lane, op_length, op_write}),
-    .m_valid (op_valid),
-    .m_ready (op_ready),
+    .s_data  (piece_data),
+    .s_valid (piece_valid),
+    .s_ready (piece_ready),
+    .m_data  (move_data),
+    .m_valid (move_valid),
+    .m_ready (move_ready),
     .count   ()
   );
 
   rnic_rx_write u_write (
     .clk,
     .rst,
-    .s_move_first  (op_first),
-    .s_move_last   (op_last),
-    .s_move_off    (op_off),
-    .s_move_beats  (op_beats),
-    .s_move_lane   (op_lane),
-    .s_move_length (op_length),
-    .s_move_write  (op_write),
-    .s_move_valid  (op_valid),
-    .s_move_ready  (op_ready),
+    .s_move_data   (move_data),
+    .s_move_valid  (move_valid),
+    .s_move_ready  (move_ready),
     .s_data        (payload_data),
     .s_valid       (payload_valid),
     .s_ready       (payload_ready),
@@ -442,9 +403,7 @@ module rnic_rx #(
     .s_frame_side   (seg_side),
     .s_frame_valid  (frame_valid),
     .s_frame_ready  (frame_ready),
-    .s_record_last  (record_last),
-    .s_record_write (record_write),
-    .s_record_fault (record_fault),
+    .s_record_data  (record_data),
     .s_record_valid (record_valid),
     .s_record_ready (record_ready),
     .s_wdone_en,

@@ -9,6 +9,7 @@
 // its own that moves nothing, so that its payload is consumed where it lies. One frame per cycle.
 // UD and GSI, which have no connected peer to compare with, find their place at `kind_bad`.
 `include "codes.svh"
+`include "rx.svh"
 `include "streams.svh"
 `include "wire.svh"
 `include "assert.svh"
@@ -48,7 +49,7 @@ module rnic_rx_dispatch #(
 
   // All work in frame order, and where its end is to be told
   output rx_work_t     m_work_data,
-  output logic [1:0]   m_work_side,  // 0 nobody, 1 requests, 2 responses
+  output logic [1:0]   m_work_side,  // RX_SIDE_*
   output logic         m_work_valid,
   input  logic         m_work_ready,
 
@@ -57,10 +58,6 @@ module rnic_rx_dispatch #(
   output logic         drop_en,
   output logic [4:0]   drop_reason
 );
-
-  localparam logic [1:0] SIDE_NONE = 2'd0;
-  localparam logic [1:0] SIDE_REQ  = 2'd1;
-  localparam logic [1:0] SIDE_RSP  = 2'd2;
 
   localparam int CHECKED      = 8;   // frames between lookup and fork
   localparam int CHECKED_LOG  = 3;
@@ -133,9 +130,9 @@ module rnic_rx_dispatch #(
     else if (address_bad3_q) reason = DROP_REASON_BAD_ADDRESS;
     else if (pkey_bad3_q)    reason = DROP_REASON_BAD_PKEY;
 
-    side = SIDE_REQ;
-    if (reason != DROP_REASON_NONE) side = SIDE_NONE;
-    else if (response3_q)           side = SIDE_RSP;
+    side = RX_SIDE_REQ;
+    if (reason != DROP_REASON_NONE) side = RX_SIDE_NONE;
+    else if (response3_q)           side = RX_SIDE_RSP;
   end
 
   always_ff @(posedge clk) begin
@@ -169,15 +166,15 @@ module rnic_rx_dispatch #(
 
   assign m_req_hdr   = hdr;
   assign m_req_cfg   = cfg;
-  assign m_req_valid = fork_valid && order_ready && fork_side == SIDE_REQ;
+  assign m_req_valid = fork_valid && order_ready && fork_side == RX_SIDE_REQ;
   assign m_rsp_hdr   = hdr;
   assign m_rsp_cfg   = cfg;
-  assign m_rsp_valid = fork_valid && order_ready && fork_side == SIDE_RSP;
+  assign m_rsp_valid = fork_valid && order_ready && fork_side == RX_SIDE_RSP;
 
   always_comb begin
     case (fork_side)
-      SIDE_REQ: forked = m_req_valid && m_req_ready;
-      SIDE_RSP: forked = m_rsp_valid && m_rsp_ready;
+      RX_SIDE_REQ: forked = m_req_valid && m_req_ready;
+      RX_SIDE_RSP: forked = m_rsp_valid && m_rsp_ready;
       default:  forked = fork_valid && order_ready;
     endcase
   end
@@ -213,11 +210,11 @@ module rnic_rx_dispatch #(
 
   always_comb begin
     case (turn)
-      SIDE_REQ: begin
+      RX_SIDE_REQ: begin
         m_work_data  = s_req_work_data;
         m_work_valid = turn_valid && s_req_work_valid;
       end
-      SIDE_RSP: begin
+      RX_SIDE_RSP: begin
         m_work_data  = s_rsp_work_data;
         m_work_valid = turn_valid && s_rsp_work_valid;
       end
@@ -229,8 +226,8 @@ module rnic_rx_dispatch #(
   end
 
   assign m_work_side      = turn;
-  assign s_req_work_ready = turn_valid && turn == SIDE_REQ && m_work_ready;
-  assign s_rsp_work_ready = turn_valid && turn == SIDE_RSP && m_work_ready;
+  assign s_req_work_ready = turn_valid && turn == RX_SIDE_REQ && m_work_ready;
+  assign s_rsp_work_ready = turn_valid && turn == RX_SIDE_RSP && m_work_ready;
   assign turn_done        = m_work_valid && m_work_ready && m_work_data.last;
 
 endmodule

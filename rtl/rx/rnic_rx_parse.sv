@@ -6,10 +6,8 @@
 // All headers of a frame lie in its first two beats (at most 110 bytes). Takes a beat every cycle,
 // frames of one beat included; from stage 1 on a beat moves every cycle. Header registers of a stage
 // are loaded by a frame's first beat and hold for the others, so that the last beat meets them.
-// The order of the checks is that of rocev2 1.15; the length comes from IP, trailing bytes are
-// ignored. Only operations of RC are served so far; UC, UD, XRC and CNP branch off at `served`,
-// frames that are not RoCEv2 at ETHERTYPE and NOT_ROCE.
-`include "codes.svh"
+// The length comes from IP, trailing bytes are ignored. Only operations of RC are served so far.
+`include "rx.svh"
 `include "streams.svh"
 `include "wire.svh"
 
@@ -51,34 +49,9 @@ module rnic_rx_parse #(
   output logic [12:0]  m_bytes     // of the frame, 8191 for more
 );
 
-  localparam int MAX_FRAME   = 4206;
   localparam int MAX_PAYLOAD = 4096;
   localparam int L3_BYTES    = 92;   // IPv6, UDP, BTH, 32 bytes of extended headers
   localparam int L4_BYTES    = 52;
-
-  // What is known of a frame's lower layers
-  typedef struct packed {
-    logic        vlan;
-    logic        v4;
-    logic        v6;
-    logic        ip_bad;      // version or header length
-    logic        fragment;
-    logic        not_udp;
-    logic        ce;
-    logic [16:0] ip_end;      // end of the IP packet, from the start of the frame
-    logic [16:0] udp_want;    // UDP length that IP implies
-  } net_t;
-
-  // Reasons to drop it, found in the headers
-  typedef struct packed {
-    logic        checksum;
-    logic        port;
-    logic        length;
-    logic        no_bth;
-    logic        tver;
-    logic        cnp;
-    logic        served;
-  } check_t;
 
   // 0: a beat waits here for the next one of its frame
 
@@ -172,7 +145,7 @@ module rnic_rx_parse #(
   ipv4_t                 ip4;
   ipv6_t                 ip6;
   logic                  s2_v6;
-  net_t                  s2_net;
+  rx_net_t                  s2_net;
   logic [19:0]           s2_sum;
 
   always_ff @(posedge clk) begin
@@ -212,7 +185,7 @@ module rnic_rx_parse #(
 
   // 3: IP is off
 
-  net_t                  s3_net_q;
+  rx_net_t                  s3_net_q;
   logic [19:0]           s3_sum_q;
   logic [127:0]          s3_src_q;
   logic [127:0]          s3_dest_q;
@@ -220,7 +193,7 @@ module rnic_rx_parse #(
   udp_t                  udp;
   bth_t                  bth;
   logic [16:0]           s3_fold;
-  check_t                s3_check;
+  rx_check_t                s3_check;
 
   always_ff @(posedge clk) begin
     if (load[2]) begin
@@ -253,13 +226,15 @@ module rnic_rx_parse #(
     s3_check.no_bth   = udp.length < 16'd24;
     s3_check.tver     = bth.tver != '0;
     s3_check.cnp      = bth.opcode == OPCODE_CNP;
-    s3_check.served   = bth.opcode[7:5] == TRANSPORT_RC;
+    s3_check.not_served = bth.opcode[7:5] != TRANSPORT_RC;
+    s3_check.no_room    = 1'b0;
+    s3_check.too_long   = 1'b0;
   end
 
   // 4: UDP and BTH are read, the extended headers begin on top of s4_ext_q
 
-  net_t         s4_net_q;
-  check_t       s4_check_q;
+  rx_net_t         s4_net_q;
+  rx_check_t       s4_check_q;
   logic [127:0] s4_src_q;
   bth_t         s4_bth_q;
   opcode_info_t s4_info_q;
@@ -285,59 +260,22 @@ module rnic_rx_parse #(
   assign s4_offset  = (s4_net_q.vlan ? 7'd38 : 7'd34) + (s4_net_q.v6 ? 7'd40 : 7'd20)
                     + 7'(s4_info_q.header_bytes);
 
-  // A header that the opcode does not have reads as zero.
-  reth_t        reth;
-  aeth_t        aeth;
-  atomic_eth_t  atomic_eth;
-  deth_t        deth;
-  logic [31:0]  word;       // ImmDt or IETH
-
-  assign reth       = s4_info_q.feth ? s4_ext_q[223 -: RETH_W] : s4_ext_q[255 -: RETH_W];
-  assign aeth       = s4_ext_q[255 -: AETH_W];
-  assign atomic_eth = s4_ext_q[255 -: ATOMIC_ETH_W];
-  assign deth       = s4_ext_q[255 -: DETH_W];
-  assign word       = s4_info_q.reth ? s4_ext_q[127 -: 32]
-                    : s4_info_q.deth ? s4_ext_q[191 -: 32] : s4_ext_q[255 -: 32];
-
-  always_comb begin
-    s4_hdr           = '0;
-    s4_hdr.opcode    = s4_bth_q.opcode;
-    s4_hdr.psn       = s4_bth_q.psn;
-    s4_hdr.qpn       = s4_bth_q.dest_qp;
-    s4_hdr.pkey      = s4_bth_q.pkey;
-    s4_hdr.solicited = s4_bth_q.se;
-    s4_hdr.ack_req   = s4_bth_q.ackreq;
-    s4_hdr.pad       = s4_bth_q.pad;
-    s4_hdr.ce        = s4_net_q.ce;
-    s4_hdr.src_gid   = s4_src_q;
-    if (s4_info_q.reth || s4_info_q.atomiceth) begin
-      s4_hdr.reth_va   = reth.va;
-      s4_hdr.reth_rkey = reth.rkey;
-    end
-    if (s4_info_q.reth) s4_hdr.reth_len = reth.length;
-    if (s4_info_q.ieth) s4_hdr.imm = word;
-    if (s4_info_q.immdt) s4_hdr.imm = {word[7:0], word[15:8], word[23:16], word[31:24]};
-    if (s4_info_q.aeth) begin
-      s4_hdr.syndrome = {aeth.reserved, aeth.kind, aeth.value};
-      s4_hdr.msn      = aeth.msn;
-    end
-    if (s4_info_q.atomicacketh) s4_hdr.swap = s4_ext_q[223 -: ATOMIC_ACK_ETH_W];
-    if (s4_info_q.atomiceth) begin
-      s4_hdr.swap    = atomic_eth.swap_add;
-      s4_hdr.compare = atomic_eth.compare;
-    end
-    if (s4_info_q.deth) begin
-      s4_hdr.qkey    = deth.qkey;
-      s4_hdr.src_qpn = deth.src_qp;
-    end
-  end
+  rnic_rx_headers u_headers (
+    .bth     (s4_bth_q),
+    .info    (s4_info_q),
+    .ext     (s4_ext_q),
+    .src_gid (s4_src_q),
+    .ce      (s4_net_q.ce),
+    .hdr     (s4_hdr)
+  );
 
   // 5: the header but for its lengths. 6: all of it.
 
-  net_t         s5_net_q;
-  net_t         s6_net_q;
-  check_t       s5_check_q;
-  check_t       s6_check_q;
+  rx_net_t         s5_net_q;
+  rx_net_t         s6_net_q;
+  rx_check_t       s5_check_q;
+  rx_check_t       s5_check;
+  rx_check_t       s6_check_q;
   rx_header_t   s5_hdr_q;
   rx_header_t   s5_hdr;
   rx_header_t   s6_hdr_q;
@@ -345,8 +283,6 @@ module rnic_rx_parse #(
   logic [17:0]  s5_payload_q;
   logic [6:0]   s5_offset_q;
   logic         s6_late_q;    // the payload begins in the second beat
-  logic         s6_no_ext_q;
-  logic         s6_long_q;
   logic         s6_hit;
   logic [3:0]   s6_index;
   logic [18:0]  s5_span;
@@ -358,6 +294,9 @@ module rnic_rx_parse #(
     s5_hdr.payload_len   = s5_payload_q[12:0];
     s5_hdr.payload_off   = s5_offset_q[5:0];
     s5_hdr.payload_beats = s5_payload_q == '0 ? '0 : s5_span[12:6];
+    s5_check             = s5_check_q;
+    s5_check.no_room     = s5_payload_q[17];
+    s5_check.too_long    = s5_payload_q > 18'(MAX_PAYLOAD);
   end
 
   always_ff @(posedge clk) begin
@@ -370,11 +309,9 @@ module rnic_rx_parse #(
     end
     if (load[5]) begin
       s6_net_q    <= s5_net_q;
-      s6_check_q  <= s5_check_q;
+      s6_check_q  <= s5_check;
       s6_hdr_q    <= s5_hdr;
       s6_late_q   <= s5_offset_q[6];
-      s6_no_ext_q <= s5_payload_q[17];
-      s6_long_q   <= s5_payload_q > 18'(MAX_PAYLOAD);
     end
   end
 
@@ -399,38 +336,17 @@ module rnic_rx_parse #(
   end
 
   // The verdict; it counts for the last beat
-  logic [4:0]  reason;
-  logic [15:0] l3_end;
-  logic [16:0] bytes;
+  logic [4:0] reason;
 
-  assign l3_end = (s6_net_q.vlan ? 16'd18 : 16'd14) + (s6_net_q.v6 ? 16'd40 : 16'd20);
-  assign bytes  = 17'(bytes_q[6]);
-
-  always_comb begin
-    reason = DROP_REASON_NONE;
-    if (off_q[6])                                    reason = DROP_REASON_DISABLED;
-    else if (bad_q[6])                               reason = DROP_REASON_BAD_FRAME;
-    else if (bytes > 17'(MAX_FRAME))                 reason = DROP_REASON_LONG;
-    else if (bytes < 17'd14)                         reason = DROP_REASON_SHORT;
-    else if (s6_net_q.vlan && bytes < 17'd18)        reason = DROP_REASON_SHORT;
-    else if (!s6_net_q.v4 && !s6_net_q.v6)           reason = DROP_REASON_ETHERTYPE;
-    else if (bytes < 17'(l3_end))                    reason = DROP_REASON_SHORT;
-    else if (s6_net_q.ip_bad)                        reason = DROP_REASON_IP_HEADER;
-    else if (s6_check_q.checksum)                    reason = DROP_REASON_IP_CHECKSUM;
-    else if (s6_net_q.fragment)                      reason = DROP_REASON_FRAGMENT;
-    else if (s6_net_q.not_udp)                       reason = DROP_REASON_NOT_ROCE;
-    else if (bytes < 17'(l3_end) + 17'd8)            reason = DROP_REASON_SHORT;
-    else if (s6_check_q.port)                        reason = DROP_REASON_NOT_ROCE;
-    else if (bytes < s6_net_q.ip_end)                reason = DROP_REASON_LENGTH;
-    else if (s6_check_q.length)                      reason = DROP_REASON_LENGTH;
-    else if (s6_check_q.no_bth)                      reason = DROP_REASON_SHORT;
-    else if (!crc_good)                              reason = DROP_REASON_BAD_ICRC;
-    else if (s6_check_q.tver)                        reason = DROP_REASON_BAD_TVER;
-    else if (s6_check_q.cnp)                         reason = DROP_REASON_CNP_UNSUPPORTED;
-    else if (!s6_check_q.served)                     reason = DROP_REASON_BAD_OPCODE;
-    else if (s6_no_ext_q)                            reason = DROP_REASON_SHORT;
-    else if (s6_long_q)                              reason = DROP_REASON_LONG;
-  end
+  rnic_rx_verdict u_verdict (
+    .off    (off_q[6]),
+    .bad    (bad_q[6]),
+    .bytes  (bytes_q[6]),
+    .net    (s6_net_q),
+    .check  (s6_check_q),
+    .crc_good,
+    .reason
+  );
 
   // 7: out. Beats are counted to find those with payload.
   rx_header_t s7_hdr_q;

@@ -4,45 +4,33 @@
 // that writes has its burst asked for at once, and every move leaves a record for retire. After a refused
 // segment the rest of the group moves nothing. Pieces do not cross 4 KiB, see rnic_mem_check. One
 // move per cycle.
+`include "rx.svh"
 `include "streams.svh"
 
 module rnic_rx_pieces (
-  input  logic                       clk,
-  input  logic                       rst,
+  input  logic           clk,
+  input  logic           rst,
 
   // Answers, with what was asked
-  input  mem_rsp_t                   s_rsp_data,
-  input  logic                       s_rsp_first,   // segment of its group
-  input  logic                       s_rsp_last,
-  input  logic [5:0]                 s_rsp_off,     // first: payload offset
-  input  logic [6:0]                 s_rsp_beats,   // first: payload beats
-  input  logic [12:0]                s_rsp_length,
-  input  logic [1:0]                 s_rsp_fault,   // RxFault, should it be refused
-  input  logic                       s_rsp_valid,
-  output logic                       s_rsp_ready,
+  input  mem_rsp_t       s_rsp_data,
+  input  rx_segment_t    s_rsp_segment,
+  input  logic           s_rsp_valid,
+  output logic           s_rsp_ready,
 
   // Moves
-  output logic                       m_move_first,  // of its group
-  output logic                       m_move_last,
-  output logic [5:0]                 m_move_off,
-  output logic [6:0]                 m_move_beats,
-  output logic [5:0]                 m_move_lane,   // place in the first line
-  output logic [12:0]                m_move_length, // 0 for none
-  output logic                       m_move_write,  // 0: pass over the bytes
-  output logic                       m_move_valid,
-  input  logic                       m_move_ready,
+  output rx_move_t       m_move_data,
+  output logic           m_move_valid,
+  input  logic           m_move_ready,
 
   // Bursts
-  output dma_write_req_t             m_wreq_data,
-  output logic                       m_wreq_valid,
-  input  logic                       m_wreq_ready,
+  output dma_write_req_t m_wreq_data,
+  output logic           m_wreq_valid,
+  input  logic           m_wreq_ready,
 
   // Records
-  output logic                       m_record_last,
-  output logic                       m_record_write,
-  output logic [1:0]                 m_record_fault,
-  output logic                       m_record_valid,
-  input  logic                       m_record_ready
+  output rx_record_t     m_record_data,
+  output logic           m_record_valid,
+  input  logic           m_record_ready
 );
 
   logic        dead_q;     // a segment of this group was refused
@@ -56,7 +44,7 @@ module rnic_rx_pieces (
   logic        all_ready;
   logic        fire;
 
-  assign dead     = dead_q && !s_rsp_first;
+  assign dead     = dead_q && !s_rsp_segment.first;
   assign refused  = !s_rsp_data.ok || s_rsp_data.bus_error;
 
   assign addr  = second_q ? s_rsp_data.addr1 : s_rsp_data.addr0;
@@ -65,28 +53,26 @@ module rnic_rx_pieces (
   assign more  = !dead && !refused && s_rsp_data.len1 != '0 && !second_q;
 
   always_comb begin
-    m_move_length = '0;
-    if (write)                   m_move_length = len;
-    else if (!dead && !refused)  m_move_length = s_rsp_length;
+    m_move_data.first  = s_rsp_segment.first && !second_q;
+    m_move_data.last   = s_rsp_segment.last && !more;
+    m_move_data.off    = s_rsp_segment.off;
+    m_move_data.beats  = s_rsp_segment.beats;
+    m_move_data.lane   = addr[5:0];
+    m_move_data.write  = write;
+    m_move_data.length = '0;
+    if (write)                  m_move_data.length = len;
+    else if (!dead && !refused) m_move_data.length = s_rsp_segment.length;
   end
-
-  assign m_move_first = s_rsp_first && !second_q;
-  assign m_move_last  = s_rsp_last && !more;
-  assign m_move_off   = s_rsp_off;
-  assign m_move_beats = s_rsp_beats;
-  assign m_move_lane  = addr[5:0];
-  assign m_move_write = write;
 
   assign m_wreq_data.addr  = addr;
   assign m_wreq_data.beats = 7'((14'(addr[5:0]) + 14'(len) + 14'd63) >> 6);
 
-  assign m_record_last  = m_move_last;
-  assign m_record_write = write;
-
   always_comb begin
-    m_record_fault = RX_FAULT_NONE;
-    if (!dead && s_rsp_data.bus_error) m_record_fault = RX_FAULT_BUS;
-    else if (!dead && refused)         m_record_fault = s_rsp_fault;
+    m_record_data.last  = s_rsp_segment.last && !more;
+    m_record_data.write = write;
+    m_record_data.fault = RX_FAULT_NONE;
+    if (!dead && s_rsp_data.bus_error) m_record_data.fault = RX_FAULT_BUS;
+    else if (!dead && refused)         m_record_data.fault = s_rsp_segment.fault;
   end
 
   // All three leave together.

@@ -3,6 +3,7 @@
 // Frames wait here from the key check on, moves (one record each) from their burst on, in order. A
 // record of a burst leaves with its write response. The first fault of a frame counts. Room for 256 of
 // each; one record per cycle.
+`include "rx.svh"
 `include "streams.svh"
 `include "assert.svh"
 
@@ -14,14 +15,12 @@ module rnic_rx_retire #(
 
   // A frame before its first segment is checked
   input  rx_retire_t   s_frame_data,
-  input  logic [1:0]   s_frame_side,   // see rnic_rx_dispatch
+  input  logic [1:0]   s_frame_side,   // RX_SIDE_*
   input  logic         s_frame_valid,
   output logic         s_frame_ready,
 
   // Its moves
-  input  logic         s_record_last,
-  input  logic         s_record_write,
-  input  logic [1:0]   s_record_fault,
+  input  rx_record_t   s_record_data,
   input  logic         s_record_valid,
   output logic         s_record_ready,
 
@@ -44,9 +43,7 @@ module rnic_rx_retire #(
   rx_retire_t         frame;
   logic [1:0]         side;
   logic               frame_valid;
-  logic               last;
-  logic               write;
-  logic [1:0]         fault;
+  rx_record_t         record;
   logic               record_valid;
   logic               error;
   logic               answered;
@@ -62,17 +59,17 @@ module rnic_rx_retire #(
     .s_ready (s_frame_ready),
     .m_data  ({side, frame}),
     .m_valid (frame_valid),
-    .m_ready (take && last),
+    .m_ready (take && record.last),
     .count   ()
   );
 
-  stream_fifo #(.DATA_W(4), .DEPTH(DEPTH)) u_records (
+  stream_fifo #(.DATA_W(RX_RECORD_W), .DEPTH(DEPTH)) u_records (
     .clk,
     .rst,
-    .s_data  ({s_record_last, s_record_write, s_record_fault}),
+    .s_data  (s_record_data),
     .s_valid (s_record_valid),
     .s_ready (s_record_ready),
-    .m_data  ({last, write, fault}),
+    .m_data  (record),
     .m_valid (record_valid),
     .m_ready (take),
     .count   ()
@@ -87,11 +84,11 @@ module rnic_rx_retire #(
     .s_ready (answer_room),
     .m_data  (error),
     .m_valid (answered),
-    .m_ready (take && write),
+    .m_ready (take && record.write),
     .count   ()
   );
 
-  assign take = record_valid && (answered || !write) && (!last || (frame_valid && out_free));
+  assign take = record_valid && (answered || !record.write) && (!record.last || (frame_valid && out_free));
 
   // The frame's fault so far, and the one that ends it
 
@@ -101,8 +98,8 @@ module rnic_rx_retire #(
   always_comb begin
     fault_now = fault_q;
     if (fault_q == RX_FAULT_NONE) begin
-      if (write && error) fault_now = RX_FAULT_BUS;
-      else                fault_now = fault;
+      if (record.write && error) fault_now = RX_FAULT_BUS;
+      else                fault_now = record.fault;
     end
   end
 
@@ -115,18 +112,18 @@ module rnic_rx_retire #(
 
   always_comb begin
     case (side_q)
-      2'd1:    taken = m_req_done_ready;
-      2'd2:    taken = m_rsp_done_ready;
-      default: taken = 1'b1;
+      RX_SIDE_REQ: taken = m_req_done_ready;
+      RX_SIDE_RSP: taken = m_rsp_done_ready;
+      default:     taken = 1'b1;
     endcase
   end
 
   assign out_free = !valid_q || taken;
 
   always_ff @(posedge clk) begin
-    if (take) fault_q <= last ? RX_FAULT_NONE : fault_now;
+    if (take) fault_q <= record.last ? RX_FAULT_NONE : fault_now;
     if (out_free) begin
-      valid_q       <= take && last;
+      valid_q       <= take && record.last;
       side_q        <= side;
       done_q.fault  <= fault_now;
       done_q.retire <= frame;
@@ -138,9 +135,9 @@ module rnic_rx_retire #(
   end
 
   assign m_req_done_data  = done_q;
-  assign m_req_done_valid = valid_q && side_q == 2'd1;
+  assign m_req_done_valid = valid_q && side_q == RX_SIDE_REQ;
   assign m_rsp_done_data  = done_q;
-  assign m_rsp_done_valid = valid_q && side_q == 2'd2;
+  assign m_rsp_done_valid = valid_q && side_q == RX_SIDE_RSP;
   assign leave_en         = valid_q && taken;
 
   `RNIC_ASSERT(no_answer_is_lost, !s_wdone_en || answer_room)

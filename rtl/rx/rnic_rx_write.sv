@@ -6,6 +6,7 @@
 // Two payload beats are in sight, so any line takes one cycle, whatever the alignment of source and
 // target; the next move begins in the cycle after. All beats of a group are consumed: what is left
 // after its last move is thrown away, one beat per cycle, the last one together with its line.
+`include "rx.svh"
 `include "streams.svh"
 `include "assert.svh"
 
@@ -13,14 +14,8 @@ module rnic_rx_write (
   input  logic            clk,
   input  logic            rst,
 
-  // Moves, see rnic_rx_pieces
-  input  logic            s_move_first,
-  input  logic            s_move_last,
-  input  logic [5:0]      s_move_off,
-  input  logic [6:0]      s_move_beats,
-  input  logic [5:0]      s_move_lane,
-  input  logic [12:0]     s_move_length,
-  input  logic            s_move_write,
+  // Moves
+  input  rx_move_t        s_move_data,
   input  logic            s_move_valid,
   output logic            s_move_ready,
 
@@ -85,26 +80,26 @@ module rnic_rx_write (
   logic [6:0]  left_after;
   logic        line_ready;
 
-  assign pos    = !going_q && s_move_first ? s_move_off : pos_q;
-  assign left   = !going_q && s_move_first ? s_move_beats : left_q;
-  assign rem    = going_q ? rem_q : s_move_length;
-  assign lane   = going_q ? '0 : s_move_lane;
+  assign pos    = !going_q && s_move_data.first ? s_move_data.off : pos_q;
+  assign left   = !going_q && s_move_data.first ? s_move_data.beats : left_q;
+  assign rem    = going_q ? rem_q : s_move_data.length;
+  assign lane   = going_q ? '0 : s_move_data.lane;
   assign room   = 7'd64 - 7'(lane);
   assign ends   = rem <= 13'(room);
   assign count  = ends ? rem[6:0] : room;
   assign behind = 8'(pos) + 8'(count);
 
-  assign takes      = left != '0 && (behind >= 8'd64 || (ends && s_move_last));
+  assign takes      = left != '0 && (behind >= 8'd64 || (ends && s_move_data.last));
   assign left_after = left - 7'(takes);
   // A group never moves more than its payload; should it, it gets no bytes of another frame's.
   assign in_sight   = (v0_q || left == '0 || (count == '0 && !takes))
                    && (v1_q || behind <= 8'd64 || left <= 7'd1);
-  assign emit       = s_move_write && count != '0;
+  assign emit       = s_move_data.write && count != '0;
   assign go         = s_move_valid && !discard_q && in_sight && (line_ready || !emit);
 
   assign pop          = discard_q ? v0_q : go && takes;
   assign s_move_ready = discard_q ? v0_q && left_q == 7'd1
-                                  : go && ends && (!s_move_last || left_after == '0);
+                                  : go && ends && (!s_move_data.last || left_after == '0);
 
   always_ff @(posedge clk) begin
     if (go) begin
@@ -112,7 +107,7 @@ module rnic_rx_write (
       left_q    <= left_after;
       rem_q     <= rem - 13'(count);
       going_q   <= !ends;
-      discard_q <= ends && s_move_last && left_after != '0;
+      discard_q <= ends && s_move_data.last && left_after != '0;
     end
     if (discard_q && v0_q) begin
       left_q    <= left_q - 1'b1;

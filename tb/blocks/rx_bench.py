@@ -1,22 +1,22 @@
 """The receive pipeline with everything around it: MAC, tables, key table, host memory, QP logic.
 
-The QP logic is a function of the test, ``plan``: what to do with the payload of a header. Everything
-that the design did is recorded: headers handed out, drops, frames done, bytes written.
+The QP logic is a function of the test, ``plan``: what to do with the payload of a header. All that
+the design did is recorded: headers handed out, drops, frames done, bytes written.
 """
 
 from __future__ import annotations
 
+import os
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import cocotb
 from cocotb.handle import SimHandleBase
 from cocotb.triggers import RisingEdge
 
-from spec.codes import Access, DropReason, QpState, QpType
+from spec.codes import DropReason
 from spec.layouts import KeyEntry, KeyKind
 from spec.streams import (
     DmaReadData,
@@ -25,16 +25,26 @@ from spec.streams import (
     DmaWriteReq,
     KeyWrite,
     MemReq,
-    QpConfig,
     RxDone,
     RxFault,
     RxHeader,
     RxRetire,
     RxWork,
-    SegKind,
 )
-from tb.model.headers import Bth, Packet, Path, Reth
-from tb.model.opcodes import OPCODES, Op
+from tb.blocks.rx_packets import (
+    ALL_RIGHTS,
+    LIST,
+    PAGED_BASE,
+    PAGED_KEY,
+    PAGES,
+    QPN,
+    RKEY,
+    Memory,
+    config,
+    gid,
+    segment,
+)
+from tb.model.headers import Packet, Path
 from tb.model.packets import encode
 from tb.streams import (
     Stall,
@@ -47,81 +57,6 @@ from tb.streams import (
     start_clock,
 )
 
-QPN = 0x12
-RKEY = 1 << 8 | 0x5A
-PAGED_KEY = 2 << 8 | 0xA5
-TARGET = 0x10_0000_0000
-PAGED_BASE = 0x7000_0000_0000
-PAGES = 256
-LIST = 0x5_0000_0000
-ALL_RIGHTS = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_READ | Access.REMOTE_ATOMIC
-
-
-def gid(address: bytes) -> int:
-    """An IP address as the adapter keeps it."""
-    full = address if len(address) == 16 else bytes(10) + b"\xff\xff" + address
-    return int.from_bytes(full, "little")
-
-
-def config(peer: bytes, **changes: Any) -> QpConfig:
-    """A connected RC queue pair."""
-    good = QpConfig(
-        state=QpState.RTS,
-        exists=1,
-        qp_type=QpType.RC,
-        pd=7,
-        pkey=0xFFFF,
-        path_mtu=5,
-        dest_gid=gid(peer),
-    )
-    return replace(good, **changes)
-
-
-def expected_header(packet: Packet, index: int = 0) -> RxHeader:
-    """What the parser must say of a packet, computed from the reference decoder's view."""
-    size = len(packet.payload)
-    start = 34 + (4 if packet.path.vlan is not None else 0)
-    start += 20 if len(packet.path.src_ip) == 4 else 40
-    start += packet.shape.header_bytes if packet.shape else 0
-    reth = packet.reth or packet.atomic_eth
-    imm = 0
-    if packet.imm is not None:
-        imm = int.from_bytes(packet.imm.to_bytes(4, "big"), "little")
-    atomic = packet.atomic_eth
-    return RxHeader(
-        opcode=packet.bth.opcode,
-        psn=packet.bth.psn,
-        qpn=packet.bth.dest_qp,
-        pkey=packet.bth.p_key,
-        solicited=int(packet.bth.solicited),
-        ack_req=int(packet.bth.ack_req),
-        pad=len(packet.pad or b""),
-        ce=int(packet.path.ecn == 3),
-        src_gid=gid(packet.path.src_ip),
-        dest_hit=1,
-        sgid_index=index,
-        reth_va=reth.va if reth else 0,
-        reth_rkey=reth.key if reth else 0,
-        reth_len=packet.reth.length if packet.reth else 0,
-        imm=packet.ieth if packet.ieth is not None else imm,
-        syndrome=packet.aeth.syndrome if packet.aeth else 0,
-        msn=packet.aeth.msn if packet.aeth else 0,
-        swap=atomic.swap_or_add if atomic else packet.atomic_ack or 0,
-        compare=atomic.compare if atomic else 0,
-        payload_len=size,
-        payload_off=start % 64,
-        payload_beats=(start % 64 + size + 63) // 64 if size else 0,
-    )
-
-
-def segment(va: int, length: int, token: int = RKEY, **changes: Any) -> MemReq:
-    """A remote write of one piece of memory."""
-    good = MemReq(
-        kind=SegKind.KEY, va=va, length=length, token=token, pd=7, access=Access.REMOTE_WRITE
-    )
-    return replace(good, **changes)
-
-
 Plan = Callable[[RxHeader], list[MemReq]]
 
 
@@ -132,49 +67,11 @@ def write_to_reth(header: RxHeader) -> list[MemReq]:
     return [MemReq()]
 
 
-def write_packet(psn: int, va: int, payload: bytes, **path: Any) -> Packet:
-    """An RDMA WRITE Only to ``QPN``."""
-    return Packet(
-        Bth(Op.WRITE_ONLY, QPN, psn=psn & 0xFFFFFF),
-        Path(**path),
-        payload=payload,
-        reth=Reth(va, RKEY, len(payload)),
-    )
-
-
-@dataclass
-class Memory:
-    """Bytes that were written, and nothing else."""
-
-    lines: dict[int, bytearray] = field(default_factory=dict)
-    masks: dict[int, int] = field(default_factory=dict)
-
-    def write(self, line: int, data: int, strobes: int) -> None:
-        """One line with strobes."""
-        if not strobes:
-            raise AssertionError(f"line {line:#x} written without a byte")
-        old = self.lines.setdefault(line, bytearray(64))
-        new = data.to_bytes(64, "little")
-        for lane in range(64):
-            if strobes >> lane & 1:
-                old[lane] = new[lane]
-        self.masks[line] = self.masks.get(line, 0) | strobes
-
-    def put(self, address: int, data: bytes) -> None:
-        """Bytes anywhere."""
-        while data:
-            lane = address % 64
-            part = data[: 64 - lane]
-            old = self.lines.setdefault(address - lane, bytearray(64))
-            old[lane : lane + len(part)] = part
-            mask = ((1 << len(part)) - 1) << lane
-            self.masks[address - lane] = self.masks.get(address - lane, 0) | mask
-            address, data = address + len(part), data[len(part) :]
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Memory) or self.masks != other.masks:
-            return False
-        return all(line == other.lines[address] for address, line in self.lines.items())
+INPUTS = (
+    *("enable", "s_axis_rx_tdata", "s_axis_rx_tkeep", "s_axis_rx_tlast", "s_axis_rx_tuser"),
+    *("s_axis_rx_tvalid", "rx_dest_hit", "rx_dest_index", "qp_rd_cfg", "lookup_entry"),
+    *("key_changed_en", "s_dma_data", "s_dma_en", "s_wdone_en", "s_wdone_error", "drain_req_en"),
+)
 
 
 class RxBench:
@@ -211,6 +108,7 @@ class RxBench:
         self.wire_cycles: list[int] = []
         self.drained: list[int] = []
         self.hold_answers = False
+        self.mid_frame = False
 
         self.work = {
             side: StreamSource(dut, f"s_{side}_work", idle=stall_pattern(idle))
@@ -244,11 +142,7 @@ class RxBench:
     ) -> Self:
         """Connect, reset, and set up one queue pair and two keys."""
         start_clock(dut)
-        for name in (
-            "enable s_axis_rx_tdata s_axis_rx_tkeep s_axis_rx_tlast s_axis_rx_tuser"
-            " s_axis_rx_tvalid rx_dest_hit rx_dest_index qp_rd_cfg lookup_entry key_changed_en"
-            " s_dma_data s_dma_en s_wdone_en s_wdone_error drain_req_en"
-        ).split():
+        for name in INPUTS:
             getattr(dut, name).value = 0
         dut.enable.value = 1
         bench = cls(dut, stall, idle, latency)
@@ -309,7 +203,7 @@ class RxBench:
         for _ in range(30):
             await RisingEdge(self.dut.clk)
         assert self.gone == frames, f"{self.gone} frames left, {frames} expected"
-        assert not self.bursts and not self.written and not self.answers
+        assert [*self.bursts, *self.written, *self.answers] == []
 
     @property
     def gone(self) -> int:
@@ -400,8 +294,9 @@ class RxBench:
         edge = RisingEdge(dut.clk)
         names = {"gid": dut.rx_dest_gid, "qpn": dut.qp_rd_qpn, "key": dut.lookup_index}
         read = {name: handle._handle.get_signal_val_binstr for name, handle in names.items()}
+        latency = {"gid": int(os.environ.get("DEST_LATENCY", "2")), "qpn": 2, "key": 2}
+        asked = {name: deque([-1] * n, maxlen=n) for name, n in latency.items()}
         bits = dict.fromkeys(names, "x")
-        asked: dict[str, int] = dict.fromkeys(names, -1)
         driven: dict[str, int | None] = dict.fromkeys(names)
         events = [
             dut.drop_frame_en, dut.drop_qp_en, dut.rx_en, dut.rdma_en, dut.rdma_ce_en,
@@ -413,16 +308,18 @@ class RxBench:
         while True:
             await edge
             self.cycle += 1
-            # Tables: asked in the last cycle, answered in the one after the next edge.
+            # Tables answer what was asked some edges ago.
             for name, sample in read.items():
-                answer = self._answer(name, asked[name])
+                last, now = bits[name], sample()
+                if now != last:
+                    bits[name] = now
+                    asked[name].append(int(now, 2) if set(now) <= {"0", "1"} else -1)
+                else:
+                    asked[name].append(asked[name][-1])
+                answer = self._answer(name, asked[name][0])
                 if answer != driven[name]:
                     driven[name] = answer
                     self._drive_answer(name, answer)
-                now = sample()
-                if now != bits[name]:
-                    bits[name] = now
-                    asked[name] = int(now, 2) if set(now) <= {"0", "1"} else -1
             dut.key_changed_en.value = int(len(self.key_writes) != writes)
             writes = len(self.key_writes)
             if str(dut.rst.value) == "0":
@@ -466,6 +363,7 @@ class RxBench:
                 dut.s_axis_rx_tvalid.value = 0
             return False
         data, keep, last, bad = self.wire.popleft()
+        self.mid_frame = not last
         dut.s_axis_rx_tdata.value = data
         dut.s_axis_rx_tkeep.value = keep
         dut.s_axis_rx_tlast.value = last
@@ -485,19 +383,12 @@ class RxBench:
         if self.reads:
             request = self.reads.popleft()
             line = request.addr & ~63
-            assert request.length <= 64 and line in self.lists, f"no page list at {line:#x}"
+            assert request.length <= 64
+            assert line in self.lists, f"no page list at {line:#x}"
             data = DmaReadData(data=self.lists[line], last=1, error=int(line in self.bad_lists))
             self.dut.s_dma_data.value = data.to_int()
-
-
-def all_none(count: int) -> list[RxFault]:
-    """No faults."""
-    return [RxFault.NONE] * count
 
 
 def psns(done: Iterable[tuple[str, int, RxFault]]) -> list[int]:
     """Which frames ended, in order."""
     return [psn for _, psn, _ in done]
-
-
-__all__ = ["OPCODES", "RxBench"]

@@ -10,12 +10,19 @@ from cocotb.triggers import RisingEdge
 
 from spec.codes import DropReason
 from spec.streams import RxFault
-from tb.blocks.rx_bench import QPN, TARGET, Memory, RxBench, psns, write_packet
+from tb.blocks.rx_bench import RxBench, psns
 from tb.blocks.rx_moves import Scatter
+from tb.blocks.rx_packets import QPN, TARGET, Memory, write_packet
 from tb.model.headers import Aeth, Bth, Packet
 from tb.model.opcodes import Op
 from tb.model.packets import encode
 from tb.streams import STALL_NAMES, cycles
+
+# Icarus, which runs a tenth as fast, is there for its X: a part of the load will do.
+FULL = cocotb.SIM_NAME == "Verilator"
+SMALL, LARGE = (400, 30) if FULL else (150, 5)
+PACES = STALL_NAMES if FULL else ("none", "bursts")
+RESETS = range(1, 40, 3) if FULL else range(1, 40, 13)
 
 
 async def stream_of_writes(bench: RxBench, count: int, size: int, step: int, lane: int) -> float:
@@ -27,7 +34,7 @@ async def stream_of_writes(bench: RxBench, count: int, size: int, step: int, lan
         expected.put(TARGET + step * n + lane, payload)
     await bench.settle(count, 30_000)
     assert not bench.drops
-    assert bench.memory == expected
+    assert bench.memory.same_as(expected)
     assert psns(bench.done) == list(range(count))
     return lines_per_frame(bench, count)
 
@@ -42,9 +49,9 @@ def lines_per_frame(bench: RxBench, count: int) -> float:
 async def small_write_every_three_cycles(dut, lane):
     """64-byte writes are three beats on the wire; write answers come 250 cycles later."""
     bench = await RxBench.start(dut, latency=250)
-    rate = await stream_of_writes(bench, 400, 64, 128, lane)
+    rate = await stream_of_writes(bench, SMALL, 64, 128, lane)
     dut._log.info(f"64-byte writes: {rate:.3f} cycles each at lane {lane}")
-    assert bench.wire_cycles[-1] - bench.wire_cycles[0] == 3 * 400 - 1
+    assert bench.wire_cycles[-1] - bench.wire_cycles[0] == 3 * SMALL - 1
     assert rate <= 3.02
 
 
@@ -52,9 +59,9 @@ async def small_write_every_three_cycles(dut, lane):
 @cocotb.parametrize(lane=[0, 1, 6, 63])
 async def full_packet_at_line_rate(dut, lane):
     bench = await RxBench.start(dut, latency=250)
-    rate = await stream_of_writes(bench, 30, 4096, 8192, lane)
+    rate = await stream_of_writes(bench, LARGE, 4096, 8192, lane)
     dut._log.info(f"4096-byte writes: {rate:.3f} cycles each at lane {lane}")
-    assert bench.wire_cycles[-1] - bench.wire_cycles[0] == 66 * 30 - 1
+    assert bench.wire_cycles[-1] - bench.wire_cycles[0] == 66 * LARGE - 1
     assert rate <= 66.1
 
 
@@ -74,13 +81,14 @@ async def latency_of_one_frame(dut):
 async def acknowledges_every_cycle(dut):
     """A frame of one beat each cycle: the front never loses count, the header buffer takes 128."""
     bench = await RxBench.start(dut)
-    for psn in range(1000):
+    count = 1000 if FULL else 200
+    for psn in range(count):
         bench.send(Packet(Bth(Op.ACK, QPN, psn=psn), aeth=Aeth(0x1F, psn)))
-    await bench.settle(1000)
-    assert bench.wire_cycles[-1] - bench.wire_cycles[0] == 999
+    await bench.settle(count)
+    assert bench.wire_cycles[-1] - bench.wire_cycles[0] == count - 1
     assert not bench.drops
-    assert psns(bench.done) == list(range(1000))
-    assert [h.msn for _, h in bench.headers] == list(range(1000))
+    assert psns(bench.done) == list(range(count))
+    assert [h.msn for _, h in bench.headers] == list(range(count))
 
 
 @cocotb.test()
@@ -102,17 +110,19 @@ async def overflow_drops_whole_frames(dut, cause):
         await RisingEdge(dut.clk)
     await cycles(dut, 20)
     lost = len(bench.drops)
-    assert lost > 20 and set(bench.drops) == {DropReason.RX_OVERFLOW}
+    assert lost > 20
+    assert set(bench.drops) == {DropReason.RX_OVERFLOW}
     for sink in [*sinks, bench.wdata]:
         sink.paused = False
     await bench.settle(count)
     assert len(bench.drops) == lost
     alive = psns(bench.done)
-    assert len(alive) == count - lost and alive == sorted(alive)
+    assert len(alive) == count - lost
+    assert alive == sorted(alive)
     memory = Memory()
     for n in alive:
         memory.put(TARGET + 4096 * n + n % 64, expected[n])
-    assert bench.memory == memory
+    assert bench.memory.same_as(memory)
     # And it works on.
     bench.forget()
     bench.send(write_packet(1, TARGET, b"after"))
@@ -121,7 +131,7 @@ async def overflow_drops_whole_frames(dut, cause):
 
 
 @cocotb.test()
-@cocotb.parametrize(stall=STALL_NAMES, idle=STALL_NAMES)
+@cocotb.parametrize(stall=PACES, idle=PACES)
 async def anything_at_any_pace(dut, stall, idle):
     """Good frames, bad ones and overflow, everybody stalling: each frame ends once, in order."""
     bench = await RxBench.start(dut, stall=stall, idle=idle, latency=random.randrange(1, 100))
@@ -144,7 +154,7 @@ async def anything_at_any_pace(dut, stall, idle):
     lost = bench.drops.count(DropReason.RX_OVERFLOW)
     assert len(bench.done) >= len(good) - lost
     # Only frames that were handed out have a plan, so only they may be in memory.
-    assert bench.memory == scatter.expected
+    assert bench.memory.same_as(scatter.expected)
     assert {fault for _, _, fault in bench.done} <= {RxFault.NONE}
     for side in ("req", "rsp"):
         order = [psn for s, psn, _ in bench.done if s == side]
@@ -159,7 +169,8 @@ async def answers_of_128_frames_may_be_late(dut):
         bench.send(write_packet(n, TARGET + 128 * n, random.randbytes(64)))
     for _ in range(800):
         await RisingEdge(dut.clk)
-    assert len(bench.answers) == 128 and not bench.done
+    assert len(bench.answers) == 128
+    assert not bench.done
     bench.hold_answers = False
     await bench.settle(128)
 
@@ -191,17 +202,19 @@ async def drain_waits_for_what_was_inside(dut):
     bench.answers.extend(held[:9])
     bench.hold_answers = False
     await cycles(dut, 50)
-    assert len(bench.done) == 9 and len(bench.drained) == 1
+    assert len(bench.done) == 9
+    assert len(bench.drained) == 1
     bench.answers.append(held[9])
     await cycles(dut, 20)
-    assert len(bench.done) == 10 and len(bench.drained) == 2
+    assert len(bench.done) == 10
+    assert len(bench.drained) == 2
     bench.answers.extend(held[10:])
     await bench.settle(20)
     assert len(bench.drained) == 2
 
 
 @cocotb.test()
-@cocotb.parametrize(after=range(1, 40, 3))
+@cocotb.parametrize(after=RESETS)
 async def reset_in_traffic(dut, after):
     """Whatever was inside is gone; the rest of a frame on the wire is no frame."""
     bench = await RxBench.start(dut, stall="half", latency=10)
@@ -210,7 +223,7 @@ async def reset_in_traffic(dut, after):
     for psn in range(60):
         bench.send(scatter.packet(psn))
     await cycles(dut, after * 7)
-    rest = list(bench.wire)
+    rest = list(bench.wire) if bench.mid_frame else []
     await bench.reset()
     bench.forget()
     # The MAC knows nothing of our reset and goes on with the frame.
@@ -227,4 +240,4 @@ async def reset_in_traffic(dut, after):
     await cycles(dut, 50)
     assert sorted(psns(bench.done)) == list(range(30))
     assert len(bench.drops) <= 1
-    assert bench.memory == scatter.expected
+    assert bench.memory.same_as(scatter.expected)

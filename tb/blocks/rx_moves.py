@@ -10,7 +10,8 @@ import cocotb
 from spec.codes import Access
 from spec.layouts import KeyEntry, KeyKind
 from spec.streams import KeyOp, MemReq, RxFault, RxHeader
-from tb.blocks.rx_bench import (
+from tb.blocks.rx_bench import RxBench, psns
+from tb.blocks.rx_packets import (
     LIST,
     PAGED_BASE,
     PAGED_KEY,
@@ -19,10 +20,7 @@ from tb.blocks.rx_bench import (
     RKEY,
     TARGET,
     Memory,
-    RxBench,
-    all_none,
     config,
-    psns,
     segment,
     write_packet,
 )
@@ -30,6 +28,8 @@ from tb.model.headers import Aeth, Bth, Packet
 from tb.model.opcodes import Op
 from tb.streams import STALL_NAMES
 
+# Icarus, which runs a tenth as fast, is there for its X: a part of the load will do.
+FULL = cocotb.SIM_NAME == "Verilator"
 LENGTHS = (1, 2, 3, 31, 58, 59, 63, 64, 65, 127, 128, 129, 255)
 
 
@@ -45,14 +45,14 @@ async def every_alignment_of_source_and_target(dut, part):
         bench.own(v6["dst_ip"])
     expected = Memory()
     cases = [(lane, length) for lane in range(64) for length in LENGTHS]
-    if part:
-        cases = random.sample(cases, 200)
+    if part or not FULL:
+        cases = random.sample(cases, 200 if FULL else 60)
     for n, (lane, length) in enumerate(cases):
         payload = random.randbytes(length)
         bench.send(write_packet(n, TARGET + 1024 * n + lane, payload, **kind))
         expected.put(TARGET + 1024 * n + lane, payload)
     await bench.settle(len(cases), 10_000)
-    assert bench.memory == expected
+    assert bench.memory.same_as(expected)
     assert psns(bench.done) == list(range(len(cases)))
 
 
@@ -108,7 +108,7 @@ class Scatter:
 
 
 @cocotb.test()
-@cocotb.parametrize(stall=STALL_NAMES, idle=["none", "half"])
+@cocotb.parametrize(stall=STALL_NAMES if FULL else ["none", "bursts"], idle=["none", "half"])
 async def scatter_lists_with_random_cuts(dut, stall, idle):
     bench = await RxBench.start(dut, stall=stall, idle=idle, latency=random.choice([1, 50]))
     scatter = Scatter(bench)
@@ -118,7 +118,7 @@ async def scatter_lists_with_random_cuts(dut, stall, idle):
     await bench.settle(150, 100_000)
     if bench.drops:
         raise AssertionError(f"the buffer is large enough, yet {bench.drops}")
-    assert bench.memory == scatter.expected
+    assert bench.memory.same_as(scatter.expected)
     assert sorted(psns(bench.done)) == list(range(150))
     for side in ("req", "rsp"):
         order = [psn for s, psn, _ in bench.done if s == side]
@@ -141,8 +141,8 @@ async def full_packets_at_page_crossings(dut, offset):
         if first < 4096:
             expected.put(bench.paged(at + first), payload[first:])
     await bench.settle(8)
-    assert bench.memory == expected
-    assert [fault for _, _, fault in bench.done] == all_none(8)
+    assert bench.memory.same_as(expected)
+    assert [fault for _, _, fault in bench.done] == [RxFault.NONE] * 8
 
 
 def frames_around(bench: RxBench, count: int = 7) -> tuple[list[Packet], Memory]:
@@ -194,7 +194,7 @@ async def refused_segment_ends_its_frame_only(dut, case):
     await bench.settle(len(packets))
     quarter = len(packets[3].payload) // 4
     expected.put(packets[3].reth.va, packets[3].payload[: quarter * broken])
-    assert bench.memory == expected
+    assert bench.memory.same_as(expected)
     faults = [f for _, _, f in bench.done]
     assert faults == [fault if n == 3 else RxFault.NONE for n in range(len(packets))]
 
@@ -208,7 +208,7 @@ async def write_errors_are_told_in_order(dut):
     addresses = {packets[n].reth.va for n in bad}
     bench.bad_targets = lambda address: address in addresses
     await bench.settle(21)
-    assert bench.memory == expected
+    assert bench.memory.same_as(expected)
     for n, (_, psn, fault) in enumerate(bench.done):
         assert psn == n
         assert fault == (RxFault.BUS if n in bad else RxFault.NONE)
@@ -264,6 +264,6 @@ async def invalidate_rides_behind_the_data(dut):
         RxFault.KEY,
         RxFault.KEY,
     ]
-    assert bench.memory == expected
+    assert bench.memory.same_as(expected)
     assert [w.index for w in bench.key_writes] == [9]
     assert not bench.key_writes[0].entry.valid
