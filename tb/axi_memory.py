@@ -15,112 +15,13 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Any
 
+from tb.axi_types import Burst, Channel, Counters, Fault, Resp, Timing
 from tb.host_memory import HostMemory, MemoryViolation
 from tb.ticker import BusError, Ticker, bits_driver, int_driver, now_ns, sampler
 
 INCR = "01"
-
-
-class Resp(IntEnum):
-    """AXI responses."""
-
-    OKAY = 0
-    SLVERR = 2
-    DECERR = 3
-
-
-@dataclass(slots=True)
-class Timing:
-    """How a port behaves; the defaults are an ideal memory."""
-
-    read_latency: int = 0  # cycles from AR to the first R beat
-    write_latency: int = 0  # cycles from the last W beat to B
-    reorder: bool = False  # answer different IDs in random order
-    interleave: bool = False  # and mix the beats of their reads
-    stall: dict[str, float] = field(default_factory=dict)  # aw, w, b, ar, r: chance of a wait
-    max_reads: int = 1 << 30  # bursts accepted and not answered
-    max_writes: int = 1 << 30
-
-
-@dataclass(slots=True)
-class Fault:
-    """An error to answer with, for accesses to a range, the first `skip` of them excepted."""
-
-    resp: Resp
-    address: int = 0
-    size: int = 1 << 64
-    reads: bool = True
-    writes: bool = True
-    skip: int = 0
-    count: int = 1 << 30
-    hits: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Burst:
-    address: int
-    beats: int
-    id: int
-    due: int = 0
-    resp: int = 0
-    data: list[str] = field(default_factory=list)
-    strobes: list[str] = field(default_factory=list)
-    next_beat: int = 0
-
-
-@dataclass(slots=True)
-class Counters:
-    """What went through a port."""
-
-    read_bursts: int = 0
-    read_beats: int = 0
-    write_bursts: int = 0
-    write_beats: int = 0
-    peak_reads: int = 0
-    peak_writes: int = 0
-
-
-class _Channel:
-    """One channel that the master drives: its ready, and the rule that a valid beat holds still."""
-
-    def __init__(self, port: AxiMemory, name: str, fields: tuple[str, ...], stall: float) -> None:
-        self.name = name
-        self.port = port
-        self.valid = sampler(port.signal(f"{name}valid"))
-        self.fields = [sampler(port.signal(name + f)) for f in fields]
-        self.set_ready = int_driver(port.signal(f"{name}ready"))
-        self.ready = False
-        self.stall = stall
-        self.held: list[str] | None = None
-
-    def take(self) -> list[str] | None:
-        """The fields of a beat that this edge transfers."""
-        valid = self.valid()
-        if valid == "0":
-            if self.held is not None:
-                raise self.port.broken(f"{self.name}valid fell before {self.name}ready")
-            return None
-        if valid != "1":
-            raise self.port.broken(f"{self.name}valid is {valid}")
-        beat = [f() for f in self.fields]
-        if self.held is not None and beat != self.held:
-            raise self.port.broken(f"{self.name} payload changed before {self.name}ready")
-        if self.ready:
-            self.held = None
-            return beat
-        self.held = beat
-        return None
-
-    def prepare(self, want: bool, write: Callable[..., None], rng: random.Random) -> None:
-        """Set ready for the next edge."""
-        ready = want and not (self.stall and rng.random() < self.stall)
-        if ready != self.ready:
-            self.ready = ready
-            write(self.set_ready, int(ready))
 
 
 class AxiMemory:
@@ -149,14 +50,14 @@ class AxiMemory:
         self._reset = sampler(dut.rst if rst is None else rst)
         stall = self.timing.stall
         burst = ("id", "addr", "len", "size", "burst")
-        self._aw = _Channel(self, "aw", burst, stall.get("aw", 0.0))
-        self._w = _Channel(self, "w", ("last", "strb", "data"), stall.get("w", 0.0))
-        self._ar = _Channel(self, "ar", burst, stall.get("ar", 0.0))
+        self._aw = Channel(self, "aw", burst, stall.get("aw", 0.0))
+        self._w = Channel(self, "w", ("last", "strb", "data"), stall.get("w", 0.0))
+        self._ar = Channel(self, "ar", burst, stall.get("ar", 0.0))
         self._b_stall, self._r_stall = stall.get("b", 0.0), stall.get("r", 0.0)
-        self._writes: deque[_Burst] = deque()  # addresses whose data is not complete
+        self._writes: deque[Burst] = deque()  # addresses whose data is not complete
         self._early: deque[list[str]] = deque()  # data whose address has not come
-        self._answers: deque[_Burst] = deque()  # complete writes, in order of completion
-        self._reads: deque[_Burst] = deque()  # in order of arrival
+        self._answers: deque[Burst] = deque()  # complete writes, in order of completion
+        self._reads: deque[Burst] = deque()  # in order of arrival
         self._b_shown = self._r_shown = False
         self._b_ready, self._r_ready = (
             sampler(self.signal("bready")),
@@ -243,7 +144,7 @@ class AxiMemory:
 
     # ------------------------------------------------------------ requests
 
-    def _burst(self, channel: str, beat: list[str], now: int) -> _Burst:
+    def _burst(self, channel: str, beat: list[str], now: int) -> Burst:
         try:
             ident, address, length, size = (int(text, 2) for text in beat[:4])
         except ValueError:
@@ -256,9 +157,9 @@ class AxiMemory:
             raise self.broken(f"{what}: size {1 << size} bytes on a bus of {width}")
         if address % 4096 // width + beats > 4096 // width:
             raise self.broken(f"{what}: crosses a 4 KiB boundary")
-        return _Burst(address, beats, ident, now)
+        return Burst(address, beats, ident, now)
 
-    def _fault(self, burst: _Burst, write: bool) -> int:
+    def _fault(self, burst: Burst, write: bool) -> int:
         end = burst.address - burst.address % self._bytes + burst.beats * self._bytes
         for fault in self.faults:
             inside = burst.address < fault.address + fault.size and end > fault.address
@@ -304,14 +205,14 @@ class AxiMemory:
 
     # ------------------------------------------------------------ answers
 
-    def _pick(self, queue: deque[_Burst], now: int, stick: bool) -> _Burst | None:
+    def _pick(self, queue: deque[Burst], now: int, stick: bool) -> Burst | None:
         """The burst to answer: the oldest, or any whose ID has no older one."""
         if not queue:
             return None
         head = queue[0]
         if not self.timing.reorder:
             return head if head.due <= now else None
-        first: dict[int, _Burst] = {}
+        first: dict[int, Burst] = {}
         for burst in queue:
             first.setdefault(burst.id, burst)
         ready = [burst for burst in first.values() if burst.due <= now]
@@ -338,7 +239,7 @@ class AxiMemory:
         self._show("bvalid", 1)
         self._b_shown = True
 
-    def _store(self, burst: _Burst) -> None:
+    def _store(self, burst: Burst) -> None:
         try:
             if burst.address % self._bytes == 0 and all(s == self._ones for s in burst.strobes):
                 data = int("".join(reversed(burst.data)), 2)
@@ -353,7 +254,7 @@ class AxiMemory:
         except MemoryViolation as error:
             self._violation(burst, error)
 
-    def _store_strobed(self, burst: _Burst) -> None:
+    def _store_strobed(self, burst: Burst) -> None:
         """Write the runs of enabled bytes; unused lanes may hold anything, X too."""
         width = self._bytes
         base = burst.address - burst.address % width
@@ -397,7 +298,7 @@ class AxiMemory:
         self._r_shown = True
         self.counters.read_beats += 1
 
-    def _load(self, burst: _Burst) -> None:
+    def _load(self, burst: Burst) -> None:
         width = self._bytes
         skew = burst.address % width
         size = burst.beats * width - skew
@@ -413,7 +314,7 @@ class AxiMemory:
         step = width * 8
         burst.data = [text[at - step : at] for at in range(bits, 0, -step)]
 
-    def _violation(self, burst: _Burst, error: MemoryViolation) -> None:
+    def _violation(self, burst: Burst, error: MemoryViolation) -> None:
         where = f"{self._prefix} id {burst.id} at {now_ns():.0f} ns"
         self.on_violation(MemoryViolation(f"{where}: {error}"))
 
@@ -422,3 +323,5 @@ _DRIVEN = (
     *("awready", "wready", "bid", "bresp", "bvalid"),
     *("arready", "rid", "rresp", "rlast", "rvalid"),
 )
+
+__all__ = ["AxiMemory", "Counters", "Fault", "Resp", "Timing"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tb.model.headers import AethType, AtomicEth, Drop, Feth, Packet, Reth
+from tb.model.headers import AethType, Drop, Packet
 from tb.model.memory import ProtectionError
-from tb.model.opcodes import Kind, Op, Part, part_of, send_op, write_op
+from tb.model.message import Message, acceptable, request, rnr_ns, timeout_ns
+from tb.model.opcodes import Kind, Part, part_of
 from tb.model.verbs import (
     MAX_MESSAGE,
     MAX_OUTSTANDING,
@@ -28,59 +28,11 @@ if TYPE_CHECKING:
     from tb.model.qp import QueuePair
 
 RNR_INFINITE = 7
-RNR_MS = (
-    *(655.36, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.32, 0.48, 0.64, 0.96),
-    *(1.28, 1.92, 2.56, 3.84, 5.12, 7.68, 10.24, 15.36, 20.48, 30.72, 40.96, 61.44, 81.92),
-    *(122.88, 163.84, 245.76, 327.68, 491.52),
-)
 _NAK_STATUS = {
     0x61: Status.REM_INV_REQ_ERR,
     0x62: Status.REM_ACCESS_ERR,
     0x63: Status.REM_OP_ERR,
 }
-
-
-def rnr_ns(code: int) -> int:
-    """How long to wait after an RNR NAK."""
-    return round(RNR_MS[code] * 1_000_000)
-
-
-def timeout_ns(code: int) -> int | None:
-    """The acknowledge time-out; None for never."""
-    return 4096 << code if code else None
-
-
-@dataclass(slots=True, eq=False)
-class Message:
-    """A work request with its place in the PSN space."""
-
-    work: SendWork
-    count: int
-    first: int = -1
-    data: bytes = b""
-    sent: int = 0  # packets sent at least once
-    answered: int = 0  # response packets received
-    restarted: int = 0  # packet from which the answer was asked for again
-    error: Status | None = None  # local failure, reported when its turn comes
-
-    @property
-    def last(self) -> int:
-        """Its last PSN."""
-        return psn_add(self.first, self.count - 1)
-
-    @property
-    def expected(self) -> int:
-        """The PSN of the next response to it."""
-        return psn_add(self.first, self.answered)
-
-    @property
-    def owes_data(self) -> bool:
-        """Completes by a response of its own."""
-        return self.work.op.kind.owes_data
-
-    def holds(self, psn: int) -> bool:
-        """The PSN is one of its own."""
-        return psn_diff(psn, self.first) >= 0 and psn_diff(psn, self.last) <= 0
 
 
 class Requester:
@@ -239,7 +191,8 @@ class Requester:
 
     def _send(self, message: Message) -> Packet:
         index = psn_diff(self.send_psn, message.first)
-        packet = self._request(message, index)
+        ask = self._ack_req(message, part_of(index, message.count))
+        packet = request(self.qp, message, index, self.send_psn, ask)
         taken = message.count - index if message.owes_data else 1
         self.send_psn = psn_add(self.send_psn, taken)
         if psn_diff(self.send_psn, self.next_psn) > 0:
@@ -248,37 +201,6 @@ class Requester:
         if message.owes_data and message.answered:
             message.restarted = index
         return packet
-
-    def _request(self, message: Message, index: int) -> Packet:
-        work, psn, pmtu = message.work, self.send_psn, self.qp.config.pmtu
-        part = part_of(index, message.count)
-        ack = self._ack_req(message, part)
-        payload = message.data[index * pmtu : (index + 1) * pmtu]
-        reth = Reth(work.remote_address, work.remote_key, work.length)
-        imm = work.imm if part.ends else None
-        se = work.solicited and part.ends
-        build = self.qp.packet
-        if work.op is WrOp.SEND:
-            ieth = work.invalidate if part.ends else None
-            op = send_op(part, imm is not None, ieth is not None)
-            fields = {"ack_req": ack, "solicited": se, "payload": payload}
-            return build(op, psn, **fields, imm=imm, ieth=ieth)
-        if work.op is WrOp.WRITE:
-            fields = {"ack_req": ack, "solicited": se and imm is not None, "payload": payload}
-            first = reth if part.starts else None
-            return build(write_op(part, imm is not None), psn, **fields, imm=imm, reth=first)
-        if work.op is WrOp.READ:
-            skip = index * pmtu
-            rest = Reth(reth.va + skip, reth.key, reth.length - skip)
-            return build(Op.READ_REQUEST, psn, ack_req=True, reth=rest)
-        if work.op is WrOp.ATOMIC_WRITE:
-            return build(Op.ATOMIC_WRITE, psn, ack_req=True, reth=reth, payload=payload)
-        if work.op is WrOp.FLUSH:
-            feth = Feth(work.placement, work.selectivity)
-            return build(Op.FLUSH, psn, ack_req=True, reth=reth, feth=feth)
-        atomic = AtomicEth(reth.va, reth.key, work.swap_or_add, work.compare)
-        op = Op.CMP_SWAP if work.op is WrOp.CMP_SWAP else Op.FETCH_ADD
-        return build(op, psn, ack_req=True, atomic_eth=atomic)
 
     def _ack_req(self, message: Message, part: Part) -> bool:
         self._since_ack_req += 1
@@ -360,7 +282,7 @@ class Requester:
 
     def _consume(self, head: Message, packet: Packet) -> Status | None:
         index, work, pmtu = head.answered, head.work, self.qp.config.pmtu
-        if packet.bth.opcode not in self._acceptable(head, index):
+        if packet.bth.opcode not in acceptable(head, index):
             return Status.BAD_RESP_ERR
         if packet.atomic_ack is not None:
             data = packet.atomic_ack.to_bytes(8, "little")
@@ -374,21 +296,6 @@ class Requester:
         except ProtectionError:
             return Status.LOC_PROT_ERR
         return None
-
-    def _acceptable(self, head: Message, index: int) -> tuple[Op, ...]:
-        if head.work.op.kind is Kind.ATOMIC:
-            return (Op.ATOMIC_ACK,)
-        final = index == head.count - 1
-        if head.restarted and index == head.restarted:
-            # Soft-RoCE goes on with Middle and Last where the standard starts afresh.
-            if final:
-                return (Op.READ_RESPONSE_ONLY, Op.READ_RESPONSE_LAST)
-            return (Op.READ_RESPONSE_FIRST, Op.READ_RESPONSE_MIDDLE)
-        if head.count == 1:
-            return (Op.READ_RESPONSE_ONLY,)
-        if index == 0:
-            return (Op.READ_RESPONSE_FIRST,)
-        return (Op.READ_RESPONSE_LAST,) if final else (Op.READ_RESPONSE_MIDDLE,)
 
     # ------------------------------------------------------------ retries
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tb.model.checks import Refused, check_length, check_opcode, flush_access
 from tb.model.headers import Aeth, Drop, Nak, Packet
 from tb.model.memory import ProtectionError, Span
 from tb.model.opcodes import Kind, Op, Part, Shape, part_of, read_response_op
 from tb.model.verbs import (
-    MAX_MESSAGE,
     Access,
     Completion,
     EventKind,
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
     from tb.model.qp import QueuePair
 
 
-class Refused(Exception):
-    """A request that ends the connection: NAK, status for a receive in use, event otherwise."""
-
-    def __init__(self, nak: Nak, status: Status, event: EventKind = EventKind.QP_REQ_ERR) -> None:
-        super().__init__(nak.name)
-        self.nak, self.status, self.event = nak, status, event
-
-
 @dataclass(slots=True)
 class Remembered:
     """A request whose answer may have to be given again."""
@@ -47,14 +39,6 @@ class Remembered:
     length: int = 0
     key: int = 0
     original: int = 0
-
-
-_RIGHTS = {
-    Kind.WRITE: Access.REMOTE_WRITE,
-    Kind.ATOMIC_WRITE: Access.REMOTE_WRITE,
-    Kind.READ: Access.REMOTE_READ,
-    Kind.ATOMIC: Access.REMOTE_ATOMIC,
-}
 
 
 class Responder:
@@ -97,12 +81,14 @@ class Responder:
         if self.qp.state is State.RTR and self.epsn == self.qp.config.rq_psn:
             self.qp.raise_event(EventKind.COMM_EST)
         try:
-            shape = self._checked_shape(packet)
+            shape = check_opcode(packet, self._running, self.qp.config)
             if shape.takes_receive and not self.qp.rq.works:
                 return self._not_ready(packet)
             if shape.takes_receive:
                 self._work, self._received = self.qp.rq.works.pop(0), 0
-            self._check_length(packet, shape)
+            room = self._work.length - self._received if self._work else 0
+            left = self._write_length - self._received_write
+            check_length(packet, shape, self.qp.config.pmtu, room, left)
             return self._execute[shape.kind](packet, shape)
         except Refused as refusal:
             return self._refuse(packet, refusal)
@@ -165,62 +151,6 @@ class Responder:
             self.qp.raise_event(refusal.event)
         self.qp.fail()
         return out
-
-    # ------------------------------------------------------------ checks, in order
-
-    def _checked_shape(self, packet: Packet) -> Shape:
-        shape = packet.shape
-        bad = Refused(Nak.INVALID_REQUEST, Status.REM_INV_REQ_ERR)
-        if shape is None:
-            raise bad
-        in_sequence = shape.part.starts if self._running is None else (
-            shape.kind is self._running and not shape.part.starts
-        )  # fmt: skip
-        if not in_sequence:
-            raise bad
-        if _RIGHTS.get(shape.kind, Access.NONE) & ~self.qp.config.access:
-            raise bad
-        if shape.kind is Kind.FLUSH and not self._flush_right(packet, self.qp.config.access):
-            raise bad
-        if shape.kind.owes_data and self.qp.config.max_dest_rd_atomic == 0:
-            raise bad
-        return shape
-
-    def _flush_right(self, packet: Packet, access: Access) -> bool:
-        assert packet.feth
-        return packet.feth.placement in (1, 2, 3) and not _flush_access(packet) & ~access
-
-    def _check_length(self, packet: Packet, shape: Shape) -> None:
-        size, pmtu = len(packet.payload), self.qp.config.pmtu
-        if shape.kind in (Kind.READ, Kind.ATOMIC, Kind.FLUSH):
-            good = size == 0
-        elif shape.kind is Kind.ATOMIC_WRITE:
-            good = size == 8 and packet.reth is not None and packet.reth.length == 8
-        elif shape.part in (Part.FIRST, Part.MIDDLE):
-            good = size == pmtu
-        else:
-            good = (shape.part is Part.ONLY or size > 0) and size <= pmtu
-        if packet.reth and packet.reth.length > MAX_MESSAGE and shape.kind is not Kind.FLUSH:
-            good = False
-        if shape.kind is Kind.SEND and self._work:
-            good = good and self._received + size <= self._work.length
-        if shape.kind is Kind.WRITE:
-            good = good and self._write_fits(packet, shape)
-        if not good:
-            send = shape.kind is Kind.SEND
-            status = Status.LOC_LEN_ERR if send else Status.REM_INV_REQ_ERR
-            raise Refused(Nak.INVALID_REQUEST, status)
-        address = packet.atomic_eth.va if packet.atomic_eth else 0
-        if shape.kind is Kind.ATOMIC_WRITE and packet.reth:
-            address = packet.reth.va
-        if address % 8:
-            raise Refused(Nak.INVALID_REQUEST, Status.REM_INV_REQ_ERR)
-
-    def _write_fits(self, packet: Packet, shape: Shape) -> bool:
-        starts = packet.reth is not None
-        length = packet.reth.length if packet.reth else self._write_length
-        total = len(packet.payload) + (0 if starts else self._received_write)
-        return total == length if shape.part.ends else total <= length
 
     def _span(self, key: int, address: int, length: int | None, right: Access) -> Span:
         config = self.qp.config
@@ -333,7 +263,7 @@ class Responder:
     def _do_flush(self, packet: Packet, shape: Shape) -> list[Packet]:
         assert packet.feth
         assert packet.reth
-        reth, right = packet.reth, _flush_access(packet)
+        reth, right = packet.reth, flush_access(packet)
         if packet.feth.selectivity:
             self._span(reth.key, reth.va, None, right)
         else:
@@ -415,9 +345,3 @@ class Responder:
             entry.address + skipped,
             end,
         )
-
-
-def _flush_access(packet: Packet) -> Access:
-    assert packet.feth
-    need = Access.FLUSH_GLOBAL if packet.feth.placement & 1 else Access.NONE
-    return need | (Access.FLUSH_PERSISTENT if packet.feth.placement & 2 else Access.NONE)
