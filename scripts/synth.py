@@ -103,8 +103,10 @@ def memories_in_registers(top: str) -> list[str]:
     found = []
     for module, body in modules.items():
         for name, cell in body.get("cells", {}).items():
-            size, width = (to_int(cell["parameters"][key]) for key in ("SIZE", "WIDTH"))
-            if cell["type"] == "$mem_v2" and size * width > LARGEST_IN_REGISTERS:
+            keys = ("SIZE", "WIDTH", "WR_PORTS")
+            size, width, writes = (to_int(cell["parameters"][key]) for key in keys)
+            # Without a write port it is a table of constants: logic, not registers.
+            if writes and size * width > LARGEST_IN_REGISTERS:
                 found.append(f"{plain(module)}: {name} ({size} x {width})")
     return found
 

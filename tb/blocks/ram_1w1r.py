@@ -31,10 +31,9 @@ async def random_reads_and_writes(dut):
     bypass = int(dut.BYPASS.value)
     memory, shown = {}, None
     for _ in range(2000):
-        write = None
-        if random.random() < 0.5:
-            write = (random.randrange(depth), random.getrandbits(width))
-            dut.wr_addr.value, dut.wr_data.value = write
+        offered = (random.randrange(depth), random.getrandbits(width))
+        write = offered if random.random() < 0.5 else None
+        dut.wr_addr.value, dut.wr_data.value = offered
         dut.wr_en.value = int(write is not None)
         read = random.randrange(depth) if random.random() < 0.6 else None
         dut.rd_en.value = int(read is not None)
