@@ -15,6 +15,11 @@ from tb.sim import BUILD
 from tb.sources import ROOT, closure, module_index
 
 
+def target_of(top: str) -> Path:
+    """Where the Verilog of a module goes."""
+    return BUILD / f"{'rnic' if top == 'rnic_top' else top}_verilog2005.v"
+
+
 def write(top: str, target: Path) -> None:
     """Write ``top`` and all below it to ``target``."""
     out = target.relative_to(ROOT)
@@ -45,8 +50,7 @@ def main() -> int:
     if top not in module_index():
         print(f"verilog: rtl has no {top}.sv")
         return 1
-    name = "rnic_verilog2005.v" if top == "rnic_top" else f"{top}_verilog2005.v"
-    target = BUILD / name
+    target = target_of(top)
     write(top, target)
     check(top, target)
     lines = target.read_text().count("\n")

@@ -93,6 +93,8 @@ class Design:
     simulator: str = "verilator"
     params: Parameters = field(default_factory=dict)
     sources: tuple[Path, ...] = ()
+    netlist: Path | None = None
+    """The whole design in one file, in place of ``sources``."""
     build_args: tuple[str, ...] = ()
     waves: bool = False
     coverage: bool = False
@@ -103,7 +105,7 @@ class Design:
 
     def files(self) -> list[Path]:
         """Source files in dependency order, found from the top's name in rtl/ and ``sources``."""
-        return closure(self.toplevel, self.sources)
+        return [self.netlist] if self.netlist else closure(self.toplevel, self.sources)
 
     def key(self) -> str:
         """A name for the build that changes with anything that goes into it."""
@@ -116,7 +118,7 @@ class Design:
             self.inside, self.optimize, cocotb_tools.config.libs_dir, sys.version,
         )  # fmt: skip
         digest.update(repr(knobs).encode())
-        digest.update(Path(__file__).read_bytes())
+        digest.update(repr(_build_arguments(self)).encode())
         return f"{self.toplevel}-{self.simulator}-{digest.hexdigest()[:12]}"
 
 
@@ -201,6 +203,7 @@ def run(
     *,
     params: Parameters | None = None,
     sources: Sequence[Path | str] = (),
+    netlist: Path | None = None,
     simulator: str = "verilator",
     testcase: str | Sequence[str] | None = None,
     seed: int | None = None,
@@ -218,7 +221,8 @@ def run(
     """Build ``toplevel``, run the cocotb module ``tests`` on it, and return the folder of the run.
 
     Raises ``SimulationFailed``. ``sources`` are files outside rtl/ that the design may use, a
-    wrapper in tb/hdl for instance. Waves and coverage default to WAVES and RTL_COVERAGE.
+    wrapper in tb/hdl for instance; ``netlist`` is one file with everything. Waves and coverage
+    default to WAVES and RTL_COVERAGE.
     """
     __tracebackhide__ = True
     design = Design(
@@ -226,6 +230,7 @@ def run(
         simulator,
         dict(params or {}),
         tuple((ROOT / path).resolve() for path in sources),
+        netlist,
         tuple(build_args),
         waves=_switch("WAVES") if waves is None else waves,
         coverage=simulator == "verilator"
