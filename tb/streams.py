@@ -123,7 +123,7 @@ STALL_NAMES = ("none", "half", "mostly", "bursts")
 def start_clock(dut: SimHandleBase, period_ns: int = CLOCK_NS) -> None:
     """Start ``clk`` with ``rst`` high, so that no cycle passes outside reset before ``reset``."""
     dut.rst.value = 1
-    Clock(dut.clk, period_ns, "ns").start()
+    Clock(dut.clk, period_ns, "ns", impl="gpi").start(start_high=False)
 
 
 async def reset(dut: SimHandleBase, *ends: StreamEnd, cycles: int = 4) -> None:
