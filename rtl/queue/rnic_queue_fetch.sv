@@ -217,7 +217,7 @@ module rnic_queue_fetch #(
   logic [4:0]        reserve;
 
   assign reserve    = s_grant_en || s_push_en ? s_count : '0;
-  assign grant_room = free_q >= ROOM_W'(TURN + ON_THE_WAY) && asked < 3'd3 && !ask_q;
+  assign grant_room = free_q >= ROOM_W'(TURN + ON_THE_WAY) && asked + 3'(ask_q) < 3'd4;
   assign push_room  = free_q > ROOM_W'(ON_THE_WAY) && push_free_q > (PUSH_W + 1)'(ON_THE_WAY);
 
   always_ff @(posedge clk) begin

@@ -165,8 +165,8 @@ class Bench:
 
     def forget(self) -> None:
         """Drop everything that is on its way or was seen."""
-        self.writes: deque[Write] = deque()   # whose address is to be sent
-        self.bursts: deque[Write] = deque()   # whose beats are to be sent
+        self.writes: deque[Write] = deque()  # whose address is to be sent
+        self.bursts: deque[Write] = deque()  # whose beats are to be sent
         self.answers: deque[Write] = deque()  # whose response is to come
         self.beat_at = 0
         self.aw_up = self.w_up = False
@@ -278,7 +278,9 @@ class Bench:
         for _ in range(count):
             await RisingEdge(self.dut.clk)
 
-    async def until(self, condition: Callable[[], bool], limit: int = 20_000, what: str = "") -> None:
+    async def until(
+        self, condition: Callable[[], bool], limit: int = 20_000, what: str = ""
+    ) -> None:
         """Wait for something."""
         for _ in range(limit):
             if condition():

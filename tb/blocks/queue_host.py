@@ -19,7 +19,7 @@ class Message:
     work: Work
     kind: MsgKind
     sq_next: int
-    to_come: int           # beats that were not seen
+    to_come: int  # beats that were not seen
     ripe: int | None = None
     """Cycle from which it may be retired; None while packets or a kick are missing."""
 
@@ -32,7 +32,7 @@ class Qp:
     mtu: int
     psn: int
     producer: int = 0
-    tail: int = 0          # blocks the driver may use again
+    tail: int = 0  # blocks the driver may use again
     rung: int = 0
     msgs: int = 0
     reads: int = 0
@@ -125,8 +125,8 @@ class Host:
         assert qp.posted, f"a message of QP {qpn} that nobody posted: {record}"
         first, work, status = qp.posted.popleft()
         kind = self._kind(qp, record, work, status)
-        blocks = len(work.encode(0))
-        framed = "blocks" not in work.change and "index" not in work.change
+        blocks = work.change.get("blocks", len(work.encode(0)))
+        framed = 1 <= blocks <= 4 and "index" not in work.change
         sq_next = first + (blocks if framed else 1)
         psns = work.psns(qp.mtu) if kind == work.kind() else 0
         where = f"QP {qpn} entry at {first}"
@@ -141,9 +141,11 @@ class Host:
             self._start(qp, work, record)
         else:
             assert record.status == (status if kind == MsgKind.BAD else 0), f"{where}: {record}"
-        beats = work.beats(qpn, index, qp.psn, qp.mtu, self.bench.cfg[qpn].pd) if psns or (
-            kind == MsgKind.LOCAL
-        ) else []
+        beats = (
+            work.beats(qpn, index, qp.psn, qp.mtu, self.bench.cfg[qpn].pd)
+            if psns or (kind == MsgKind.LOCAL)
+            else []
+        )
         qp.beats.extend(beats)
         qp.out.append(Message(work, kind, sq_next, len(beats)))
         qp.msgs += 1

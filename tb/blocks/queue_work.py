@@ -6,6 +6,7 @@ nothing of how the design goes about it.
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -127,11 +128,15 @@ class Work:
         for number in range(count):
             head = self._head(number, count, (psn + number) & 0xFFFFFF, mtu)
             for place, piece in enumerate(pieces[number]):
-                beat = common | piece | {
-                    "first": int(place == 0),
-                    "last": int(place == len(pieces[number]) - 1),
-                    "pd": pd if piece["kind"] == SegKind.KEY else None,
-                }
+                beat = (
+                    common
+                    | piece
+                    | {
+                        "first": int(place == 0),
+                        "last": int(place == len(pieces[number]) - 1),
+                        "pd": pd if piece["kind"] == SegKind.KEY else None,
+                    }
+                )
                 beats.append(beat | head if place == 0 else beat)
         return beats
 
@@ -172,7 +177,7 @@ class Work:
         edges.add(self.length)
         order = sorted(edges)
         packets: list[list[Beat]] = [[] for _ in range(self.psns(mtu))]
-        for low, high in zip(order, order[1:], strict=False):
+        for low, high in itertools.pairwise(order):
             begin, _, addr, token = next(p for p in places if p[0] <= low < p[1])
             packets[low // mtu].append(
                 {
@@ -243,7 +248,7 @@ def split(rng: random.Random, length: int, pieces: int) -> list[tuple[int, int, 
     edges = [0, *cuts, length]
     return [
         (rng.getrandbits(64), high - low, rng.getrandbits(32))
-        for low, high in zip(edges, edges[1:], strict=False)
+        for low, high in itertools.pairwise(edges)
     ]
 
 
@@ -264,7 +269,8 @@ def random_work(rng: random.Random, mtu: int, wr_id: int, most: int = 20_000) ->
         work.register = FastRegWqe(
             opcode=WrOp(op), flags=WqeFlag(0), blocks=1, access=Access(rng.getrandbits(6)), index=0,
             page_shift=12, direct=rng.getrandbits(1), token=rng.getrandbits(32),
-            base=rng.getrandbits(64), wr_id=0, pages=rng.getrandbits(64), length=rng.getrandbits(64),
+            base=rng.getrandbits(64), wr_id=0, pages=rng.getrandbits(64),
+            length=rng.getrandbits(64),
         )  # fmt: skip
     elif op in ATOMICS:
         work.sges = [(rng.getrandbits(64), 8, rng.getrandbits(32))]

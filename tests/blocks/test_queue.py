@@ -1,0 +1,36 @@
+"""Doorbells, scheduling and fetching of send queues."""
+
+from __future__ import annotations
+
+import pytest
+
+from tb.sim import Sim
+
+TOP = ["tb/hdl/send_path.sv"]
+LONG = "indices_wrap"
+
+
+def test_queue_doorbell(sim: Sim) -> None:
+    env = {"COCOTB_TEST_FILTER": f"^(?!.*{LONG})"}
+    params = {"QP_COUNT": 16, "MSG_DEPTH": 256}
+    sim.run("send_path", tests="tb.blocks.queue_doorbell", sources=TOP, params=params, env=env)
+
+
+@pytest.mark.slow
+@pytest.mark.simulators("verilator")
+def test_queue_wrap(sim: Sim) -> None:
+    env = {"COCOTB_TEST_FILTER": LONG}
+    params = {"QP_COUNT": 16, "MSG_DEPTH": 256}
+    sim.run("send_path", tests="tb.blocks.queue_doorbell", sources=TOP, params=params, env=env)
+
+
+@pytest.mark.simulators("verilator")
+def test_queue_rate(sim: Sim) -> None:
+    params = {"QP_COUNT": 64, "MSG_DEPTH": 1024}
+    sim.run("send_path", tests="tb.blocks.queue_rate", sources=TOP, params=params)
+
+
+def test_queue_traffic(sim: Sim) -> None:
+    """Random work through queue and requester."""
+    params = {"QP_COUNT": 16, "MSG_DEPTH": 8}
+    sim.run("send_path", tests="tb.blocks.queue_traffic", sources=TOP, params=params)
