@@ -142,8 +142,17 @@ def build(design: Design) -> Path:
             raise SimulationFailed(
                 f"{design.toplevel} does not build:\n{_tail(log, 60)}"
             ) from error
+        if design.simulator == "verilator":
+            _keep_only(folder, design.toplevel, log.name)
         done.touch()
     return folder
+
+
+def _keep_only(folder: Path, *names: str) -> None:
+    """Objects and generated sources are many megabytes that ccache has as well."""
+    for path in folder.iterdir():
+        if path.name not in names:
+            path.unlink()
 
 
 def _build_in(design: Design, folder: Path, log: Path) -> None:
