@@ -1,0 +1,1 @@
+"""An NDKPI provider for the adapter: plain event-driven Python over the small `Device` protocol."""

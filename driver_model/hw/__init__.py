@@ -1,0 +1,1 @@
+"""The adapter's programming model: registers, rings, doorbells, codecs, admin commands."""
