@@ -26,7 +26,7 @@ INPUTS = {
 
 
 async def _reset(dut: Any) -> None:
-    Clock(dut.clk, 4, "ns").start()
+    Clock(dut.clk, 4, "ns", impl="gpi").start(start_high=False)
     dut.rst.value = 1
     await ClockCycles(dut.clk, 3)
     dut.rst.value = 0
