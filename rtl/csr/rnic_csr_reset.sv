@@ -32,6 +32,7 @@ module rnic_csr_reset #(
 
   assign quiet    = reads_q == '0 && writes_q == '0 && !pending;
   assign stopping = busy_q || hold_q != '0;
+  assign core_rst = rst || hold_q != '0;
 
   always_ff @(posedge clk) begin
     reads_q  <= reads_q + 16'(read_start_en) - 16'(read_end_en);
@@ -43,14 +44,12 @@ module rnic_csr_reset #(
       busy_q <= 1'b0;
       hold_q <= 4'd15;
     end
-    core_rst <= hold_q != '0;
     if (rst) begin
       reads_q  <= '0;
       writes_q <= '0;
       quiet_q  <= '0;
       busy_q   <= 1'b0;
       hold_q   <= '0;
-      core_rst <= 1'b1;
     end
   end
 
