@@ -93,31 +93,22 @@ module rnic_tx #(
   localparam int BEATS    = 512;
   localparam int ROOM_W   = $clog2(BEATS) + 1;
 
-  // Whose turn: by whole packets, alternating while both wait
-  tx_packet_t             rsp_pkt;
-  tx_packet_t             req_pkt;
+  // Whose turn
   tx_packet_t             pkt;
   logic [TX_PACKET_W-1:0] pkt_data;
   logic                   pkt_valid;
   logic                   pkt_ready;
-  logic                   pkt_last_unused;
-  logic                   pkt_source_unused;
 
-  assign rsp_pkt = s_pkt_data[0];
-  assign req_pkt = s_pkt_data[1];
-  assign pkt     = pkt_data;
+  assign pkt = pkt_data;
 
-  stream_arbiter #(.N(2), .DATA_W(TX_PACKET_W), .HOLD_LAST(1)) u_turn (
+  rnic_tx_turn u_turn (
     .clk, .rst,
-    .s_data   (s_pkt_data),
-    .s_last   ({req_pkt.last, rsp_pkt.last}),
-    .s_valid  (s_pkt_valid),
-    .s_ready  (s_pkt_ready),
-    .m_data   (pkt_data),
-    .m_last   (pkt_last_unused),
-    .m_source (pkt_source_unused),
-    .m_valid  (pkt_valid),
-    .m_ready  (pkt_ready)
+    .s_pkt_data,
+    .s_pkt_valid,
+    .s_pkt_ready,
+    .m_pkt_data  (pkt_data),
+    .m_pkt_valid (pkt_valid),
+    .m_pkt_ready (pkt_ready)
   );
 
   // Check and translate; a registration's list travels in fields that packets of its kind do not use

@@ -21,6 +21,7 @@ module rnic_tx_extension (
   logic [7:0]      syndrome;
   logic [31:0]     imm;
   logic [31:0]     tail;
+  logic [4:0]      tail_bytes;
 
   assign p        = pkt;
   assign info     = opcode_info(p.opcode);
@@ -53,12 +54,14 @@ module rnic_tx_extension (
     else                 ext = {tail, 192'd0};
   end
 
+  assign tail_bytes = info.immdt || info.ieth ? 5'd4 : 5'd0;
+
   always_comb begin
-    ext_bytes = 5'd0;
-    if (info.atomiceth)                ext_bytes = 5'd28;
-    else if (info.reth)                ext_bytes = 5'd16;
-    else if (info.aeth)                ext_bytes = info.atomicacketh ? 5'd12 : 5'd4;
-    if (info.immdt || info.ieth)       ext_bytes = ext_bytes + 5'd4;
+    if (info.atomiceth)         ext_bytes = 5'd28;
+    else if (info.reth)         ext_bytes = 5'd16 + tail_bytes;
+    else if (info.atomicacketh) ext_bytes = 5'd12;
+    else if (info.aeth)         ext_bytes = 5'd4;
+    else                        ext_bytes = tail_bytes;
   end
 
 endmodule

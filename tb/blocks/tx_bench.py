@@ -229,6 +229,7 @@ class Bench:
     ports: dict[int, Port] = field(default_factory=dict)
     seen: list[bytes] = field(default_factory=list)
     psn: int = 0
+    _inside: bool = False
     _beats: list[Beat] = field(default_factory=list)
 
     @classmethod
@@ -256,6 +257,7 @@ class Bench:
             StreamSink(dut, "inline_slot"),
         )
         bench.frames.on_beat = bench._on_beat
+        cocotb.start_soon(bench._watch_gaps())
         bench.slots.paused = True
         await bench.reset()
         await bench.fill_tables()
@@ -276,6 +278,20 @@ class Bench:
         if beat.last:
             self.seen.append(from_beats(self._beats))
             self._beats.clear()
+
+    async def _watch_gaps(self) -> None:
+        """A frame that has begun has a beat in every cycle."""
+        edge = RisingEdge(self.dut.clk)
+        valid, last, ready = (
+            getattr(self.dut, f"m_axis_tx_{name}") for name in ("valid", "last", "ready")
+        )
+        while True:
+            await edge
+            if valid.value == 1:
+                self._inside = not (last.value == 1 and ready.value == 1)
+            else:
+                assert not self._inside or self.frames.in_reset, "gap in a frame"
+                self._inside = False
 
     async def fill_tables(self) -> None:
         """Keys, four queue pairs (IPv4, VLAN, IPv6, both), no poison."""

@@ -1,0 +1,55 @@
+// rnic_tx_turn: lets responder (0) and requester (1) send whole packets, in turn while both wait.
+//
+// The responder goes first when both begin to wait at once. Combinational from input to output; who
+// was offered keeps the output until its last beat is taken. Written without a loop over lanes, which
+// Icarus 11 evaluates without end behind wide packed lanes.
+`include "streams.svh"
+
+module rnic_tx_turn (
+  input  logic                        clk,
+  input  logic                        rst,
+
+  // Packets
+  input  logic [1:0][TX_PACKET_W-1:0] s_pkt_data,
+  input  logic [1:0]                  s_pkt_valid,
+  output logic [1:0]                  s_pkt_ready,
+
+  // One after the other
+  output logic [TX_PACKET_W-1:0]      m_pkt_data,
+  output logic                        m_pkt_valid,
+  input  logic                        m_pkt_ready
+);
+
+  logic       next_q;  // who goes first when both wait
+  logic       lock_q;
+  logic       owner_q;
+  logic       owner;
+  logic       done;
+  tx_packet_t pkt;
+
+  always_comb begin
+    if (lock_q)                    owner = owner_q;
+    else if (s_pkt_valid == 2'b11) owner = next_q;
+    else                           owner = s_pkt_valid[1];
+  end
+
+  assign m_pkt_data  = owner ? s_pkt_data[1] : s_pkt_data[0];
+  assign m_pkt_valid = owner ? s_pkt_valid[1] : s_pkt_valid[0];
+  assign s_pkt_ready = {m_pkt_ready && owner, m_pkt_ready && !owner};
+
+  assign pkt  = m_pkt_data;
+  assign done = m_pkt_valid && m_pkt_ready && pkt.last;
+
+  always_ff @(posedge clk) begin
+    if (m_pkt_valid) begin
+      lock_q  <= !done;
+      owner_q <= owner;
+    end
+    if (done) next_q <= !owner;
+    if (rst) begin
+      next_q <= 1'b0;
+      lock_q <= 1'b0;
+    end
+  end
+
+endmodule
