@@ -145,7 +145,7 @@ module rnic_rx_parse #(
   ipv4_t                 ip4;
   ipv6_t                 ip6;
   logic                  s2_v6;
-  rx_net_t                  s2_net;
+  rx_net_t               s2_net;
   logic [19:0]           s2_sum;
 
   always_ff @(posedge clk) begin
@@ -185,7 +185,7 @@ module rnic_rx_parse #(
 
   // 3: IP is off
 
-  rx_net_t                  s3_net_q;
+  rx_net_t               s3_net_q;
   logic [19:0]           s3_sum_q;
   logic [127:0]          s3_src_q;
   logic [127:0]          s3_dest_q;
@@ -193,7 +193,7 @@ module rnic_rx_parse #(
   udp_t                  udp;
   bth_t                  bth;
   logic [16:0]           s3_fold;
-  rx_check_t                s3_check;
+  rx_check_t             s3_check;
 
   always_ff @(posedge clk) begin
     if (load[2]) begin
@@ -219,13 +219,13 @@ module rnic_rx_parse #(
   assign s3_fold = 17'(s3_sum_q[15:0]) + 17'(s3_sum_q[19:16]);
 
   always_comb begin
-    // Ten words that add up to all ones; one end-around carry may still be in bit 16.
-    s3_check.checksum = s3_net_q.v4 && s3_fold != 17'h0FFFF;
-    s3_check.port     = udp.dst_port != UDP_PORT_ROCE;
-    s3_check.length   = {1'b0, udp.length} != s3_net_q.udp_want || udp.length[1:0] != '0;
-    s3_check.no_bth   = udp.length < 16'd24;
-    s3_check.tver     = bth.tver != '0;
-    s3_check.cnp      = bth.opcode == OPCODE_CNP;
+    // Ten words must add up to all ones; a carry out of this sum would leave no more than 9.
+    s3_check.checksum   = s3_net_q.v4 && s3_fold != 17'h0FFFF;
+    s3_check.port       = udp.dst_port != UDP_PORT_ROCE;
+    s3_check.length     = {1'b0, udp.length} != s3_net_q.udp_want || udp.length[1:0] != '0;
+    s3_check.no_bth     = udp.length < 16'd24;
+    s3_check.tver       = bth.tver != '0;
+    s3_check.cnp        = bth.opcode == OPCODE_CNP;
     s3_check.not_served = bth.opcode[7:5] != TRANSPORT_RC;
     s3_check.no_room    = 1'b0;
     s3_check.too_long   = 1'b0;
@@ -233,8 +233,8 @@ module rnic_rx_parse #(
 
   // 4: UDP and BTH are read, the extended headers begin on top of s4_ext_q
 
-  rx_net_t         s4_net_q;
-  rx_check_t       s4_check_q;
+  rx_net_t      s4_net_q;
+  rx_check_t    s4_check_q;
   logic [127:0] s4_src_q;
   bth_t         s4_bth_q;
   opcode_info_t s4_info_q;
@@ -271,11 +271,11 @@ module rnic_rx_parse #(
 
   // 5: the header but for its lengths. 6: all of it.
 
-  rx_net_t         s5_net_q;
-  rx_net_t         s6_net_q;
-  rx_check_t       s5_check_q;
-  rx_check_t       s5_check;
-  rx_check_t       s6_check_q;
+  rx_net_t      s5_net_q;
+  rx_net_t      s6_net_q;
+  rx_check_t    s5_check_q;
+  rx_check_t    s5_check;
+  rx_check_t    s6_check_q;
   rx_header_t   s5_hdr_q;
   rx_header_t   s5_hdr;
   rx_header_t   s6_hdr_q;
