@@ -459,6 +459,7 @@ module rnic_top #(
   logic [INITS-1:0]     init_ready;
   logic [DRAINS-1:0]    drain_req_en;
   logic [DRAINS-1:0]    drain_done_en;
+  logic                 local_drain_req_en;
 
   // ------------------------------------------------------------------ way out
 
@@ -822,7 +823,7 @@ module rnic_top #(
     .m_wdata_ready     (wr_data_ready[WR_PAYLOAD]),
     .s_wdone_en        (wr_done_en[WR_PAYLOAD]),
     .s_wdone_error     (wr_done_error),
-    .drain_req_en      (drain_req_en[DRAIN_RX]),
+    .drain_req_en      (drain_req_en[DRAIN_RX] || local_drain_req_en),
     .drain_done_en     (drain_done_en[DRAIN_RX]),
     .rx_en             (ev_rx),
     .rx_bytes          (ev_rx_bytes),
@@ -969,6 +970,8 @@ module rnic_top #(
     .init_ready       (init_ready[INIT_COMPLETER]),
     .drain_req_en     (drain_req_en[DRAIN_COMPLETER]),
     .drain_done_en    (drain_done_en[DRAIN_COMPLETER]),
+    .rx_drain_req_en  (local_drain_req_en),
+    .rx_drain_done_en (drain_done_en[DRAIN_RX]),
     .ev_ghost_en      (ev_ghost),
     .ev_sequence_en   (ev_rsp_sequence),
     .ev_syndrome_en   (ev_syndrome)

@@ -5,7 +5,8 @@
 // responses in order. The progress of every QP is published for the requester and the
 // scheduler. The retry engine will stand between check and walk.
 //
-//   s_rsp ─► check ─► m_work ··· receive pipeline ··· s_done ─► walk ─► m_cqe, m_kick, m_error
+//   s_rsp ─► check ─► m_work ··· receive pipeline ··· s_done ─┬─► walk ─► m_cqe, m_kick, m_error
+//   s_result (packets that failed, local operations) ─► barrier ┘
 `include "streams.svh"
 `include "codes.svh"
 
@@ -83,6 +84,10 @@ module rnic_completer #(
   output logic                         init_ready,
   input  logic                         drain_req_en,
   output logic                         drain_done_en,
+
+  // Drain of the receive pipeline, for local operations
+  output logic                         rx_drain_req_en,
+  input  logic                         rx_drain_done_en,
 
   // Events
   output logic                         ev_ghost_en,
@@ -180,6 +185,25 @@ module rnic_completer #(
   assign is_response  = retire.kind == RETIRE_KIND_RESP_ACK || retire.kind == RETIRE_KIND_RESP_READ;
   assign s_done_ready = event_ready || !is_response;
 
+  // ------------------------------------------------------------------ local operations
+
+  logic [TX_RESULT_W-1:0] result_data;
+  logic                   result_valid;
+  logic                   result_ready;
+
+  rnic_cpl_barrier u_barrier (
+    .clk,
+    .rst,
+    .s_result_data,
+    .s_result_valid,
+    .s_result_ready,
+    .m_result_data  (result_data),
+    .m_result_valid (result_valid),
+    .m_result_ready (result_ready),
+    .drain_req_en   (rx_drain_req_en),
+    .drain_done_en  (rx_drain_done_en)
+  );
+
   // ------------------------------------------------------------------ flushes: room for every QP
 
   logic [15:0] flush_data;
@@ -218,9 +242,9 @@ module rnic_completer #(
     .s_event_data   (cpl_event),
     .s_event_valid  (s_done_valid && is_response),
     .s_event_ready  (event_ready),
-    .s_result_data,
-    .s_result_valid,
-    .s_result_ready,
+    .s_result_data  (result_data),
+    .s_result_valid (result_valid),
+    .s_result_ready (result_ready),
     .s_flush_data   (flush_data),
     .s_flush_valid  (flush_valid),
     .s_flush_ready  (flush_ready),
