@@ -131,7 +131,10 @@ class DoorbellPort:
         self._reset = sampler(dut.rst if rst is None else rst)
         self._awready, self._wready = sampler(port("awready")), sampler(port("wready"))
         self._bvalid, self._bresp = sampler(port("bvalid")), sampler(port("bresp"))
-        self._set_awvalid, self._set_wvalid = int_driver(port("awvalid")), int_driver(port("wvalid"))
+        self._set_awvalid, self._set_wvalid = (
+            int_driver(port("awvalid")),
+            int_driver(port("wvalid")),
+        )
         self._set_addr, self._addr_w = bits_driver(port("awaddr")), len(port("awaddr"))
         self._set_data, self._set_strb = bits_driver(port("wdata")), bits_driver(port("wstrb"))
         self._bytes = len(port("wdata")) // 8

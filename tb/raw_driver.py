@@ -12,6 +12,7 @@ from typing import Any
 from cocotb.triggers import RisingEdge, with_timeout
 
 from spec.codes import Access, AdminStatus, QpState, QpType
+from spec.fields import Record
 from spec.layouts import (
     PUSH_OFFSET,
     WQE_BLOCK,
@@ -33,7 +34,6 @@ from spec.layouts import (
     RqWqe,
     SqWqe,
 )
-from spec.fields import Record
 from spec.registers import (
     GID_BASE,
     GID_STRIDE,
@@ -188,8 +188,11 @@ class RawDriver:
         ring = Ring(self.device.allocate(16 << log), Eqe, log)
         await self.must(
             AdminQueue(
-                opcode=AdminOp.CREATE_EQ, number=number, log_size=log,
-                base=ring.buffer.bus_address, vector=vector,
+                opcode=AdminOp.CREATE_EQ,
+                number=number,
+                log_size=log,
+                base=ring.buffer.bus_address,
+                vector=vector,
             )  # fmt: skip
         )
         self.device.on_interrupt(vector, lambda: None)
@@ -200,7 +203,10 @@ class RawDriver:
         ring = Ring(self.device.allocate(32 << log), Cqe, log)
         await self.must(
             AdminQueue(
-                opcode=AdminOp.CREATE_CQ, number=number, log_size=log, eqn=eqn,
+                opcode=AdminOp.CREATE_CQ,
+                number=number,
+                log_size=log,
+                eqn=eqn,
                 base=ring.buffer.bus_address,
             )  # fmt: skip
         )
@@ -214,9 +220,16 @@ class RawDriver:
         sq, rq = self.device.allocate(64 << sq_log), self.device.allocate(64 << rq_log)
         await self.must(
             AdminCreateQp(
-                opcode=AdminOp.CREATE_QP, number=number, qp_type=QpType.RC, pd=pd, send_cq=cqn,
-                recv_cq=cqn if recv_cqn is None else recv_cqn, sq_base=sq.bus_address,
-                rq_base=rq.bus_address, sq_log=sq_log, rq_log=rq_log,
+                opcode=AdminOp.CREATE_QP,
+                number=number,
+                qp_type=QpType.RC,
+                pd=pd,
+                send_cq=cqn,
+                recv_cq=cqn if recv_cqn is None else recv_cqn,
+                sq_base=sq.bus_address,
+                rq_base=rq.bus_address,
+                sq_log=sq_log,
+                rq_log=rq_log,
             )  # fmt: skip
         )
         return RawQp(number, sq, rq, sq_log, rq_log)
@@ -263,8 +276,15 @@ class RawDriver:
         """A contiguous region over a buffer; returns its token."""
         await self.must(
             AdminKey(
-                opcode=AdminOp.REGISTER_KEY, number=index, key=key, kind=KeyKind.MR, access=access,
-                direct=1, page_shift=12, pd=pd, pages=buffer.bus_address,
+                opcode=AdminOp.REGISTER_KEY,
+                number=index,
+                key=key,
+                kind=KeyKind.MR,
+                access=access,
+                direct=1,
+                page_shift=12,
+                pd=pd,
+                pages=buffer.bus_address,
                 base=buffer.bus_address if base is None else base,
                 length=len(buffer.memory) if length is None else length,
             )  # fmt: skip

@@ -11,23 +11,29 @@ from tb.raw_driver import Port, RawDriver, ipv4_gid
 from tb.streams import reset, start_clock
 
 PORTS = {
-    "a": Port(bytes.fromhex("020000000001"), [ipv4_gid("10.0.0.1"), bytes.fromhex("20010db8" + "00" * 11 + "01")]),
-    "b": Port(bytes.fromhex("020000000002"), [ipv4_gid("10.0.0.2"), bytes.fromhex("20010db8" + "00" * 11 + "02")]),
+    "a": Port(
+        bytes.fromhex("020000000001"),
+        [ipv4_gid("10.0.0.1"), bytes.fromhex("20010db8" + "00" * 11 + "01")],
+    ),
+    "b": Port(
+        bytes.fromhex("020000000002"),
+        [ipv4_gid("10.0.0.2"), bytes.fromhex("20010db8" + "00" * 11 + "02")],
+    ),
 }
 
 
 class Pair:
     """Adapters a and b, their devices and the wire."""
 
-    def __init__(self, dut: Any, *, timing: Timing | None = None, seed: int = 1, **link: Any) -> None:
+    def __init__(
+        self, dut: Any, *, timing: Timing | None = None, seed: int = 1, **link: Any
+    ) -> None:
         self.dut = dut
         self.devices = {
             side: SimDevice(dut, f"{side}_", timing=timing, seed=seed + number)
             for number, side in enumerate("ab")
         }
-        ends = {
-            side: StreamEnd(dut, f"{side}_m_axis_tx", f"{side}_s_axis_rx") for side in "ab"
-        }
+        ends = {side: StreamEnd(dut, f"{side}_m_axis_tx", f"{side}_s_axis_rx") for side in "ab"}
         self.link = Link(dut.clk, ends["a"], ends["b"], seed=seed, **link)
 
     @classmethod

@@ -6,4 +6,4 @@ from tb.sim import Sim
 
 
 def test_smoke(sim: Sim) -> None:
-    sim.run("rnic_pair", tests="tb.nic.smoke", sources=["tb/hdl/rnic_pair.sv"], optimize=True)
+    sim.run("rnic_pair", tests="tb.nic.smoke", sources=["tb/hdl/rnic_pair.sv"])

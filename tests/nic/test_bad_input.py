@@ -1,0 +1,13 @@
+"""Bad commands, work requests, doorbells and frames, against the whole device."""
+
+from __future__ import annotations
+
+import pytest
+
+from tb.sim import Sim
+
+
+@pytest.mark.simulators("verilator")
+@pytest.mark.parametrize("subject", ["bad_admin", "bad_work", "bad_frames"])
+def test_bad_input(sim: Sim, subject: str) -> None:
+    sim.run("rnic_pair", tests=f"tb.nic.{subject}", sources=["tb/hdl/rnic_pair.sv"])
