@@ -1,6 +1,6 @@
-"""What a PCIe function's BARs and interrupts are on the adapter's ports: registers, doorbells, vectors.
+"""A PCIe function's BARs and interrupts on the adapter's ports: registers, doorbells, vectors.
 
-Posted writes queue up and leave in order; nothing here makes software wait except a register read.
+Posted writes queue up and leave in order; only a register read makes software wait.
 Models of one `Ticker`, so an idle port costs nothing.
 """
 
@@ -27,7 +27,7 @@ class RegisterRead:
 
 
 class RegisterPort:
-    """An AXI4-Lite master: writes are posted, reads answer later; one access at a time, in order."""
+    """An AXI4-Lite master: posted writes and reads, one access at a time, in order."""
 
     def __init__(self, dut: Any, prefix: str, ticker: Ticker, *, rst: Any = None) -> None:
         def port(name: str) -> Any:
@@ -118,7 +118,7 @@ class RegisterPort:
 
 
 class DoorbellPort:
-    """An AXI4 master for the doorbell page: one posted beat per write, in order, several in flight."""
+    """An AXI4 master for the doorbell page: posted writes of one beat, in order."""
 
     def __init__(self, dut: Any, prefix: str, ticker: Ticker, *, rst: Any = None) -> None:
         def port(name: str) -> Any:

@@ -55,6 +55,7 @@ from tb.host import SimBuffer, SimDevice
 
 ADMIN_LOG = 4
 TIMEOUT_NS = 200_000
+EVERY_RIGHT = Access(0xF)
 
 
 class CommandRefused(AssertionError):
@@ -193,7 +194,7 @@ class RawDriver:
                 log_size=log,
                 base=ring.buffer.bus_address,
                 vector=vector,
-            )  # fmt: skip
+            )
         )
         self.device.on_interrupt(vector, lambda: None)
         return ring
@@ -208,7 +209,7 @@ class RawDriver:
                 log_size=log,
                 eqn=eqn,
                 base=ring.buffer.bus_address,
-            )  # fmt: skip
+            )
         )
         return ring
 
@@ -230,13 +231,13 @@ class RawDriver:
                 rq_base=rq.bus_address,
                 sq_log=sq_log,
                 rq_log=rq_log,
-            )  # fmt: skip
+            )
         )
         return RawQp(number, sq, rq, sq_log, rq_log)
 
     async def connect(
         self, qp: RawQp, peer: Port, peer_qpn: int, *, gid: int = 0, sq_psn: int = 0x100,
-        rq_psn: int = 0x200, mtu: int = 5, access: Access = Access(0xF), reads: int = 16,
+        rq_psn: int = 0x200, mtu: int = 5, access: Access = EVERY_RIGHT, reads: int = 16,
         **attributes: int,
     ) -> None:  # fmt: skip
         """INIT, RTR, RTS; further attributes overwrite what the modify commands carry."""
@@ -270,8 +271,9 @@ class RawDriver:
         return QpState(answer.detail & 7)
 
     async def register(
-        self, index: int, buffer: SimBuffer, *, key: int = 0x5A, pd: int = 1, base: int | None = None,
-        access: Access = Access(0xF), length: int | None = None,
+        self, index: int, buffer: SimBuffer, *, key: int = 0x5A, pd: int = 1,
+        base: int | None = None,
+        access: Access = EVERY_RIGHT, length: int | None = None,
     ) -> int:  # fmt: skip
         """A contiguous region over a buffer; returns its token."""
         await self.must(
@@ -287,7 +289,7 @@ class RawDriver:
                 pages=buffer.bus_address,
                 base=buffer.bus_address if base is None else base,
                 length=len(buffer.memory) if length is None else length,
-            )  # fmt: skip
+            )
         )
         return index << 8 | key
 

@@ -1,4 +1,4 @@
-"""Frames from the wire with something wrong: dropped, counted by reason, without any other trace."""
+"""Frames from the wire with something wrong: dropped, counted by reason, and no other trace."""
 
 from __future__ import annotations
 

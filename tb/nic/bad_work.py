@@ -30,6 +30,7 @@ from tb.nic.smoke import Side, sges, two_sides
 from tb.raw_driver import RawQp
 
 SIGNALED = WqeFlag.SIGNALED
+C = CqeStatus
 LENGTH = 100
 
 
@@ -161,11 +162,15 @@ async def bad_receives_end_their_queue_pair(dut: Any) -> None:
     pair = await Pair.start(dut)
     a, b = await two_sides(pair)
     good = RqWqe(wr_id=5, num_sge=1, sge0=Sge(addr=b.address, length=4096, token=b.token))
+
+    def sink(**fields: int) -> RqWqe:
+        return replace(good, sge0=replace(good.sge0, **fields))
+
     cases = [
-        ("too small", replace(good, sge0=replace(good.sge0, length=99)), CqeStatus.LOC_LEN_ERR, CqeStatus.REM_INV_REQ_ERR),
-        ("bad key", replace(good, sge0=replace(good.sge0, token=3)), CqeStatus.LOC_PROT_ERR, CqeStatus.REM_OP_ERR),
-        ("range", replace(good, sge0=replace(good.sge0, addr=b.address + 65500)), CqeStatus.LOC_PROT_ERR, CqeStatus.REM_OP_ERR),
-        ("15 SGEs", replace(good, num_sge=15), CqeStatus.LOC_QP_OP_ERR, CqeStatus.REM_OP_ERR),
+        ("too small", sink(length=99), C.LOC_LEN_ERR, C.REM_INV_REQ_ERR),
+        ("bad key", sink(token=3), C.LOC_PROT_ERR, C.REM_OP_ERR),
+        ("range", sink(addr=b.address + 65500), C.LOC_PROT_ERR, C.REM_OP_ERR),
+        ("15 SGEs", replace(good, num_sge=15), C.LOC_QP_OP_ERR, C.REM_OP_ERR),
     ]  # fmt: skip
     for number, (what, wqe, mine, theirs) in enumerate(cases, 40):
         qp, peer = await fresh(a, b, number)
@@ -258,7 +263,7 @@ async def an_armed_queue_fires_once(dut: Any) -> None:
     assert events.poll() is None
     assert a.driver.device.interrupts.counts[1] == 1
 
-    # An arm behind completions that nobody consumed fires at once; the same doorbell again does not.
+    # An arm behind completions nobody consumed fires at once; the same doorbell again does not.
     a.driver.device.ring(
         Doorbell.CQ, CqDoorbell(number=8, arm=ArmType.ANY, arm_seq=2, index=1).pack()
     )
