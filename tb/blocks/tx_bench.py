@@ -1,9 +1,10 @@
-"""The bench of the transmit pipeline: host memory that answers reads, tables, and a frame decoder."""
+"""The bench of the transmit pipeline: host memory, tables, and a judge of frames."""
 
 from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -48,6 +49,7 @@ MAC = bytes.fromhex("020a0b0c0d0e")
 PD = 7
 PRIVILEGED, REGION, SMALL, REMOTE, FAST, LISTED = range(6)
 ACK = 0x11
+LOCAL_READ = Access(0)
 
 
 def token(index: int) -> int:
@@ -172,7 +174,7 @@ class HostReads:
         for queue in self._queues:
             queue.clear()
 
-    def _taker(self, client: int):  # noqa: ANN202
+    def _taker(self, client: int) -> Callable[[DmaReadReq], None]:
         def take(request: DmaReadReq) -> None:
             assert 1 <= request.length <= PAGE
             assert request.addr // PAGE == (request.addr + request.length - 1) // PAGE
@@ -344,7 +346,7 @@ class Bench:
             va, length = va + size, length - size
         return out
 
-    def segment(self, key: int, va: int, length: int, access: Access = Access(0)) -> MemReq:
+    def segment(self, key: int, va: int, length: int, access: Access = LOCAL_READ) -> MemReq:
         """A piece of memory behind a key."""
         return MemReq(
             op=KeyOp.CHECK, kind=SegKind.KEY, va=va, length=length, token=token(key), pd=PD,
@@ -409,8 +411,8 @@ class Bench:
     def local(self, qpn: int, op: KeyOp, key: int, status: CqeStatus, **mem: int) -> Job:
         """A local operation."""
         request = MemReq(
-            op=op, kind=SegKind.NONE, va=mem.get("va", 0), length=0, token=mem.get("token", token(key)),
-            pd=PD, qpn=qpn, access=Access(mem.get("access", 1)),
+            op=op, kind=SegKind.NONE, va=mem.get("va", 0), length=0,
+            token=mem.get("token", token(key)), pd=PD, qpn=qpn, access=Access(mem.get("access", 1)),
         )  # fmt: skip
         job = self.job(
             qpn, 0, [request], payload=b"", reth_va=mem.get("pages", 0),

@@ -79,7 +79,8 @@ async def check_results(bench: Bench, jobs: list[Job]) -> None:
             result = await bench.results.recv()
             first = job.beats[0]
             assert (result.psn, result.status) == (psn, status), (result, job)
-            assert result.qpn == first.qpn and result.response == first.response
+            assert result.qpn == first.qpn
+            assert result.response == first.response
             assert result.local_op == first.local_op
             assert first.response or result.msg_idx == first.msg_idx
     await cycles(bench.dut, 20)

@@ -38,7 +38,8 @@ def writes(bench: Bench, count: int, length: int, opcode: int, aligned: bool) ->
     for _ in range(count):
         at = random.randrange((MEMORY - length) // 64 - 1) * 64
         at += 0 if aligned else random.randrange(1, 64)
-        jobs.append(bench.job(random.choice((0, 4)), opcode, [bench.segment(PRIVILEGED, at, length)]))
+        segment = bench.segment(PRIVILEGED, at, length)
+        jobs.append(bench.job(random.choice((0, 4)), opcode, [segment]))
     return jobs
 
 
@@ -141,4 +142,4 @@ async def latency(dut):
         found[name] = await cycles_to_first_beat(dut, bench, job)
     for name, count in found.items():
         dut._log.info("latency of %s: %d cycles", name, count)
-    assert found["inline 64-byte WRITE"] <= 24
+    assert found["inline 64-byte WRITE"] <= 20
