@@ -144,8 +144,8 @@ module rnic_qp_table #(
     state_q <= state_d;
     if (take) error_q <= error_data;
     if (state_q == TAKE) write_q <= !error_valid;
-    if (state_q == DECIDE) flush_left_q <= '1;
-    else                   flush_left_q <= flush_left_q & ~m_flush_ready;
+    if (state_q == DECIDE)     flush_left_q <= '1;
+    else if (state_q == FLUSH) flush_left_q <= flush_left_q & ~m_flush_ready;
     if (rst) state_q <= TAKE;
   end
 
