@@ -276,6 +276,7 @@ module rnic_queue_schedule #(
   logic         is_old;
   logic         is_far;
   logic         push_fits;
+  logic         sleeps;
   logic [15:0]  waiting;
   logic [14:0]  place;
   logic [15:0]  to_ring_end;
@@ -283,7 +284,9 @@ module rnic_queue_schedule #(
   logic [63:0]  sq_base;
   logic [6:0]   to_page_end;
   logic [5:0]   page_place;
+  logic [4:0]   turn_left;
   logic [4:0]   most;
+  logic [4:0]   in_ring;
   logic [4:0]   burst;
   logic         list_it;
   logic         again_d;
@@ -307,6 +310,9 @@ module rnic_queue_schedule #(
   assign is_old    = grown[15] && grown[14:0] != '0;
   assign is_far    = 16'(new_index - ctx_q.fetch) > ring_size;
 
+  // A park
+  assign sleeps = what.park && what.seen == progress.count;
+
   // A grant
   assign sq_base     = cfg.sq_base;
   assign base_low    = sq_base[11:0];
@@ -316,13 +322,10 @@ module rnic_queue_schedule #(
   assign page_place  = base_low[11:6] + place[5:0];
   assign to_page_end = 7'd64 - {1'b0, page_place};
 
-  always_comb begin
-    most = 5'(TURN) - turn_q;
-    if (waiting < 16'(most)) most = waiting[4:0];
-    burst = most;
-    if (to_ring_end < 16'(burst)) burst = to_ring_end[4:0];
-    if (to_page_end < 7'(burst))  burst = to_page_end[4:0];
-  end
+  assign turn_left = 5'(TURN) - turn_q;
+  assign most      = waiting < 16'(turn_left) ? waiting[4:0] : turn_left;
+  assign in_ring   = to_ring_end < 16'(most) ? to_ring_end[4:0] : most;
+  assign burst     = to_page_end < 7'(in_ring) ? to_page_end[4:0] : in_ring;
 
   always_comb begin
     ctx_d          = ctx_q;
@@ -358,8 +361,8 @@ module rnic_queue_schedule #(
         EV_PARK: if (alive) begin
           ctx_we       = 1'b1;
           ctx_d.fetch  = what.index;
-          ctx_d.parked = what.park && what.seen == progress.count;
-          list_it      = !ctx_d.parked && ctx_q.producer != what.index;
+          ctx_d.parked = sleeps;
+          list_it      = !sleeps && ctx_q.producer != what.index;
         end
 
         EV_KICK, EV_FLUSH: if (alive) begin
@@ -383,9 +386,11 @@ module rnic_queue_schedule #(
             ctx_d.fetch = ctx_q.fetch + 16'(burst);
             // Cut short by the ring or the page, or at the end of the turn?
             again_d = burst != most;
-            list_it = !again_d && waiting != 16'(burst);
+            list_it = burst == most && waiting != 16'(burst);
+            unlist  = burst == most && waiting == 16'(burst);
+          end else begin
+            unlist = 1'b1;
           end
-          unlist = !again_d && !list_it;
         end
 
         default: ;

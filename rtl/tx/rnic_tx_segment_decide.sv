@@ -360,7 +360,7 @@ module rnic_tx_segment_decide #(
     job.is_inline = job_inline;
     job.slot      = slot_q;
     job.msg_idx   = ctx.msgs;
-    job.read_slot = ctx.reads[3:0];
+    job.read_slot = 4'(ctx.reads);
     job.psn       = psn;
     job.psns      = job_psns;
     job.sq_first  = ctx.want;

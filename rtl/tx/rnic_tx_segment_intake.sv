@@ -157,12 +157,18 @@ module rnic_tx_segment_intake (
 
   // Sums of SGE lengths: a head's SGEs are in its upper half
 
+  logic [32:0] low_two;
+  logic [32:0] high_two;
+
+  assign low_two  = {1'b0, data[95:64]} + {1'b0, data[223:192]};
+  assign high_two = {1'b0, data[351:320]} + {1'b0, data[479:448]};
+
   always_comb begin
     seen.sum_1    = data[95:64];
-    seen.sum_2    = {1'b0, data[95:64]} + {1'b0, data[223:192]};
-    seen.sum_3    = {1'b0, seen.sum_2} + {2'd0, data[351:320]};
-    seen.sum_4    = {1'b0, seen.sum_2} + {2'd0, data[351:320]} + {2'd0, data[479:448]};
-    seen.sum_head = {2'd0, data[351:320]} + {2'd0, data[479:448]};
+    seen.sum_2    = low_two;
+    seen.sum_3    = {1'b0, low_two} + {2'd0, data[351:320]};
+    seen.sum_4    = {1'b0, low_two} + {1'b0, high_two};
+    seen.sum_head = {1'b0, high_two};
     if (wqe.num_sge == 4'd1) seen.sum_head = {2'd0, data[351:320]};
     if (wqe.num_sge == 4'd0) seen.sum_head = '0;
   end

@@ -168,10 +168,8 @@ module rnic_tx_segment_walk (
 
   assign out_free = !m_pkt_valid || m_pkt_ready;
 
-  always_comb begin
-    piece = packet_left_q;
-    if (!job_q.is_inline && sge_q.length < 32'(packet_left_q)) piece = sge_q.length[12:0];
-  end
+  assign piece = !job_q.is_inline && sge_q.length < 32'(packet_left_q) ? sge_q.length[12:0]
+                                                                     : packet_left_q;
 
   assign piece_ends_packet = piece == packet_left_q;
   assign empty_sge = is_data && !job_q.is_inline && left_q != '0 && sge_q.length == '0;
@@ -334,21 +332,23 @@ module rnic_tx_segment_walk (
   msg_record_t  msg;
   read_record_t rd;
   logic         sge_counts;
+  logic [23:0]  last_psn;
 
+  assign last_psn   = job_q.psn + job_q.psns - 1'b1;
   assign sge_counts = is_read && sge_q.length != '0 && wqe.num_sge != '0;
 
   always_comb begin
     msg.kind      = job_q.kind;
     msg.signaled  = flags[WQE_FLAG_SIGNALED_B];
     msg.first_psn = job_q.psn;
-    msg.last_psn  = job_q.psn + job_q.psns - 1'b1;
+    msg.last_psn  = last_psn;
     msg.wr_id     = wqe.wr_id;
     msg.sq_first  = job_q.sq_first;
     msg.sq_next   = job_q.sq_next;
     msg.length    = is_local ? '0 : wqe.length;
     msg.status    = job_q.status;
     rd.first_psn  = job_q.psn;
-    rd.last_psn   = msg.last_psn;
+    rd.last_psn   = last_psn;
     rd.length     = wqe.length;
     rd.num_sge    = sges_q + 4'(sge_counts);
     rd.atomic     = job_q.kind == MSG_KIND_ATOMIC;

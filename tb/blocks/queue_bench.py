@@ -1,4 +1,4 @@
-"""The bench of the send path: doorbells and host memory on one side, packets and records on the other.
+"""The bench of the send path: doorbells and host memory here, packets and records there.
 
 One coroutine serves every port, once a cycle: it samples before the edge takes effect, lets the
 models react, and drives what the next cycle shows.
@@ -154,8 +154,10 @@ class Bench:
                 *(f"ev_{event}_en" for event in EVENTS),
             )
         }  # fmt: skip
-        for name in ("rst", "psn_rd_qpn", "drain_req_en", "s_axi_db_awvalid", "s_axi_db_wvalid",
-                     "s_axi_db_arvalid", "s_axi_db_rready", "s_dma_en", "inline_slot_valid"):  # fmt: skip
+        for name in (
+            "rst", "psn_rd_qpn", "drain_req_en", "s_axi_db_awvalid", "s_axi_db_wvalid",
+            "s_axi_db_arvalid", "s_axi_db_rready", "s_dma_en", "inline_slot_valid",
+        ):  # fmt: skip
             getattr(dut, name).value = 0
         for name in ("m_rq_ready", "m_cq_ready", "m_eq_ready", "tx_enable", "s_axi_db_bready"):
             getattr(dut, name).value = 1

@@ -117,7 +117,8 @@ async def numbers_out_of_range_are_dropped_and_counted(dut: SimHandleBase) -> No
     writes = [
         bench.ring(16, 1), bench.ring(0x10000, 1), bench.ring(16, 1, Doorbell.RQ),
         bench.ring(4, 1, Doorbell.SRQ), bench.ring(8, 1, Doorbell.CQ),
-        bench.ring(0x800000, 1, Doorbell.EQ), bench.push(16, bytes(64)), bench.push(1023, bytes(64)),
+        bench.ring(0x800000, 1, Doorbell.EQ), bench.push(16, bytes(64)),
+        bench.push(1023, bytes(64)),
     ]  # fmt: skip
     for write in writes:
         assert await answered(bench, write) == OKAY

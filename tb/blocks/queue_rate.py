@@ -7,7 +7,7 @@ from cocotb.handle import SimHandleBase
 
 from spec.codes import Mtu
 from spec.layouts import Doorbell, QueueDoorbell, WrOp
-from tb.blocks.queue_bench import Bench, Write
+from tb.blocks.queue_bench import Bench
 from tb.blocks.queue_doorbell import inline, send
 from tb.blocks.queue_host import Host
 from tb.blocks.queue_work import Work
@@ -110,9 +110,7 @@ async def a_push_is_a_packet_within_twelve_cycles(dut: SimHandleBase) -> None:
 async def a_doorbell_takes_at_most_two_cycles(dut: SimHandleBase) -> None:
     bench = await Bench.start(dut, qps=64)
     value = QueueDoorbell(number=1, index=5).to_int() << 8 * Doorbell.RQ
-    writes: list[Write] = []
-    for _ in range(60):
-        writes.append(bench.write(Doorbell.RQ, value, 0xFF << Doorbell.RQ, size=3))
+    writes = [bench.write(Doorbell.RQ, value, 0xFF << Doorbell.RQ, size=3) for _ in range(60)]
     await bench.until(lambda: all(write.resp == 0 for write in writes))
     rate = pace([write.beat_cycle for write in writes], 5)
     dut._log.info(f"{rate:.2f} cycles per doorbell")
