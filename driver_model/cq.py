@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from driver_model.cq_resize import Resizer
 from driver_model.hw.cq_ring import MAX_LOG, REPORT_AFTER, CqRing
 from driver_model.hw.fault import AdapterFault
 from driver_model.hw.nic import EQN, Nic
@@ -62,7 +63,7 @@ class Cq(NdkObject):
         self._limit = self._ring.size
         self._failed: Status | None = None
         self._waiters: list[Callable[[], bool]] = []
-        self._after_resize: list[Callable[[], None]] = []
+        self._resizer = Resizer(self._nic, self._ring, self)
         self._notifier = Notifier(
             self._nic.device,
             self,
@@ -122,7 +123,7 @@ class Cq(NdkObject):
                 self.depth = cq_depth
             pending.complete(status)
 
-        self._resize(self._entries(cq_depth, max(FIRST_QPS, len(self.members))), resized)
+        self._resizer.resize(self._entries(cq_depth, max(FIRST_QPS, len(self.members))), resized)
         return Status.PENDING
 
     def arm_cq(self, kind: int) -> None:
@@ -226,45 +227,25 @@ class Cq(NdkObject):
     def reserve(self, qpn: int, member: Member, done: Callable[[Status], None]) -> None:
         """A QP joins: its hidden completions must find room; `done` is called when they do."""
         self.members[qpn] = member
-        self._grow(done)
+        self._resizer.when_settled(lambda: self._grow(done))
 
     def _grow(self, done: Callable[[Status], None]) -> None:
         entries = self._entries(self.depth, len(self.members))
-        if self._ring.resizing:
-            self._after_resize.append(lambda: self._grow(done))
-        elif entries <= self._ring.size:
+        if entries <= self._ring.size:
             done(Status.SUCCESS)
         else:
-            self._resize(min(2 * entries, 1 << MAX_LOG), done)
+            self._resizer.resize(min(2 * entries, 1 << MAX_LOG), done)
+
+    def moved(self, left: list[Cqe]) -> None:
+        """A resize has ended: results in the old ring come before all in the new one."""
+        for cqe in left:
+            self._route(cqe)
+        self._limit = max(self._ring.size, len(self._results))
+        self._serve()
 
     def when_settled(self, action: Callable[[], None]) -> None:
         """Do something when no resize is under way: then a reap finds all there is."""
-        if self._ring.resizing:
-            self._after_resize.append(lambda: self.when_settled(action))
-        else:
-            action()
-
-    def _resize(self, entries: int, done: Callable[[Status], None]) -> None:
-        if self._ring.resizing:
-            self._after_resize.append(lambda: self._resize(entries, done))
-            return
-        self.reap()
-        self.hold()
-
-        def answered(answer: AdminCqe) -> None:
-            if answer.status == AdminStatus.OK:
-                for cqe in self._ring.finish_resize(answer.detail & 0xFF_FFFF):
-                    self._route(cqe)
-                self._limit = max(self._ring.size, len(self._results))
-            else:
-                self._ring.cancel_resize()
-            self._serve()
-            while self._after_resize and not self._ring.resizing:
-                self._after_resize.pop(0)()
-            done(admin_status(answer.status))
-            self.release()
-
-        self._nic.submit(self._ring.begin_resize(entries), answered)
+        self._resizer.when_settled(action)
 
     # ------------------------------------------------------------ errors and the end
 
@@ -276,7 +257,8 @@ class Cq(NdkObject):
             lost_in_memory = answer.detail & 0xFF_FFFF != self._ring.consumer
             self._fail(Status.INTERNAL_ERROR if lost_in_memory else Status.BUFFER_OVERFLOW)
 
-        self._nic.submit(AdminCommand(opcode=AdminOp.QUERY_CQ, number=self.number), answered)
+        command = AdminCommand(opcode=AdminOp.QUERY_CQ, number=self.number)
+        self._resizer.when_settled(lambda: self._nic.submit(command, answered))
 
     def _fail(self, status: Status) -> None:
         if self._failed is not None:

@@ -56,6 +56,16 @@ def operation_rights(flags: int) -> Access:
     return rights
 
 
+def describes_region(pages: Sequence[int], fbo: int, length: int, base: int) -> bool:
+    """The parameters of NdkFastRegister fit each other."""
+    return (
+        not any(page % PAGE_SIZE for page in pages)
+        and 0 <= fbo < PAGE_SIZE
+        and 0 < length <= len(pages) * PAGE_SIZE - fbo
+        and base % PAGE_SIZE == fbo
+    )
+
+
 class Mr(NdkObject):
     """A region; which kind is fixed at creation."""
 
@@ -90,26 +100,15 @@ class Mr(NdkObject):
             return Status.INVALID_PARAMETER
         if length == 0:
             return Status.INVALID_BUFFER_SIZE
-        pages = mdl_pages(mdl, length)
-        if pages is None or length > self.pd.adapter.info.max_registration_size:
+        fits = length <= self.pd.adapter.info.max_registration_size
+        pages = mdl_pages(mdl, length) if fits else None
+        if pages is None:
             return Status.INVALID_PARAMETER
         token = self._nic.keys.take()
         if token is None:
             return Status.INSUFFICIENT_RESOURCES
         self._pages = PageList.build(self._nic.device, pages, mdl.virtual_address % PAGE_SIZE)
-        command = AdminKey(
-            opcode=AdminOp.REGISTER_KEY,
-            number=token >> 8,
-            key=token & 0xFF,
-            kind=KeyKind.MR,
-            access=registration_rights(flags),
-            direct=int(self._pages.direct),
-            page_shift=PAGE_SHIFT,
-            pd=self.pd.number,
-            base=mdl.virtual_address,
-            length=length,
-            pages=self._pages.address,
-        )
+        command = self._registration(token, mdl.virtual_address, length, flags)
         return self._ask_for_token(token, command, request_completion, request_context)
 
     def initialize_fast_register_mr(
@@ -167,13 +166,7 @@ class Mr(NdkObject):
             return Status.INVALID_DEVICE_REQUEST, None, None
         if rights & (Access.REMOTE_READ | Access.REMOTE_WRITE) and not self._remote:
             return Status.ACCESS_VIOLATION, None, None
-        if (
-            not 0 < len(pages) <= self._max_pages
-            or any(page % PAGE_SIZE for page in pages)
-            or not 0 <= fbo < PAGE_SIZE
-            or not 0 < length <= len(pages) * PAGE_SIZE - fbo
-            or base % PAGE_SIZE != fbo
-        ):
+        if len(pages) > self._max_pages or not describes_region(pages, fbo, length, base):
             return Status.INVALID_PARAMETER, None, None
         page_list = self._spare.pop() if self._spare else self._new_list()
         write_pages(page_list, pages)
@@ -208,6 +201,22 @@ class Mr(NdkObject):
             self._spare.append(page_list)
 
     # ------------------------------------------------------------ tokens
+
+    def _registration(self, token: int, base: int, length: int, flags: int) -> AdminKey:
+        assert self._pages is not None
+        return AdminKey(
+            opcode=AdminOp.REGISTER_KEY,
+            number=token >> 8,
+            key=token & 0xFF,
+            kind=KeyKind.MR,
+            access=registration_rights(flags),
+            direct=int(self._pages.direct),
+            page_shift=PAGE_SHIFT,
+            pd=self.pd.number,
+            base=base,
+            length=length,
+            pages=self._pages.address,
+        )
 
     def _ask_for_token(
         self,

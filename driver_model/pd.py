@@ -10,7 +10,7 @@ from driver_model.mr import Mr
 from driver_model.ndkpi import ObjectType, Out
 from driver_model.objects import CreateCompletion, NdkObject, PendingCreate, created_inline
 from driver_model.qp import Qp
-from driver_model.qp_base import QpShape
+from driver_model.qp_shape import QpShape
 from driver_model.srq import Srq
 from driver_model.status import Status, admin_status
 from spec.codes import Access, AdminStatus
@@ -51,16 +51,18 @@ class Pd(NdkObject):
                 pd._forget()
             pending.complete(admin_status(answer.status))
 
-        command = AdminKey(
+        nic.submit(pd._token_command(), answered)
+        return Status.PENDING
+
+    def _token_command(self) -> AdminKey:
+        return AdminKey(
             opcode=AdminOp.REGISTER_KEY,
-            number=token >> 8,
-            key=token & 0xFF,
+            number=self._token >> 8,
+            key=self._token & 0xFF,
             kind=KeyKind.PRIVILEGED,
             access=Access.LOCAL_WRITE,
-            pd=number,
+            pd=self.number,
         )
-        nic.submit(command, answered)
-        return Status.PENDING
 
     # ------------------------------------------------------------ dispatch table
 

@@ -27,7 +27,8 @@ from driver_model.posting import (
     hardware_flags,
     hardware_sges,
 )
-from driver_model.qp_base import QpBase, QpShape
+from driver_model.qp_base import QpBase
+from driver_model.qp_shape import QpShape
 from driver_model.status import Status
 from spec.layouts import WrOp
 

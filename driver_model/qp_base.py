@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from driver_model.cq import Cq, Member
 from driver_model.hw.admin import Command
 from driver_model.hw.receive_queue import ReceiveQueue
 from driver_model.hw.registers import gid_of
-from driver_model.hw.send_queue import Request, SendQueue
-from driver_model.hw.wqe import Nop, inline_blocks, sge_blocks
-from driver_model.ndkpi import NdkAdapterInfo, NdkResultEx, ObjectType, OperationType
+from driver_model.hw.send_queue import SendQueue
+from driver_model.ndkpi import NdkResultEx, ObjectType, OperationType
 from driver_model.objects import NdkObject, PendingRequest, RequestCompletion
 from driver_model.out_of_band import OutOfBandEndpoint, OutOfBandPath, to_rtr, to_rts
+from driver_model.qp_drain import Drain
+from driver_model.qp_shape import QpPhase, QpShape
 from driver_model.status import Status, admin_status, completion_status
 from spec.codes import Access, AdminStatus, CqeStatus, QpState, QpType
 from spec.layouts import (
@@ -36,45 +35,6 @@ if TYPE_CHECKING:
     from driver_model.srq import Srq
 
 DEFAULT_PKEY = 0xFFFF
-DRAIN_TIMEOUT_NS = 1_000_000
-
-
-class QpPhase(Enum):
-    """What a queue pair may do."""
-
-    IDLE = "never connected"
-    CONNECTING = "being connected"
-    CONNECTED = "connected"
-    ERROR = "in error: everything is flushed"
-
-
-@dataclass(frozen=True, slots=True)
-class QpShape:
-    """The five numbers of NdkCreateQp."""
-
-    receive_queue_depth: int
-    initiator_queue_depth: int
-    max_receive_request_sge: int
-    max_initiator_request_sge: int
-    inline_data_size: int
-
-    def fits(self, info: NdkAdapterInfo) -> bool:
-        """No number exceeds its limit."""
-        return (
-            self.receive_queue_depth <= info.max_receive_queue_depth
-            and self.initiator_queue_depth <= info.max_initiator_queue_depth
-            and self.max_receive_request_sge <= info.max_receive_request_sge
-            and self.max_initiator_request_sge <= info.max_initiator_request_sge
-            and self.inline_data_size <= info.max_inline_data_size
-        )
-
-    def blocks_each(self, info: NdkAdapterInfo) -> int:
-        """Blocks of the longest entry; a read may be longer than the shape says."""
-        return max(
-            sge_blocks(self.max_initiator_request_sge),
-            sge_blocks(info.max_read_request_sge),
-            inline_blocks(self.inline_data_size),
-        )
 
 
 class QpBase(NdkObject):
@@ -167,6 +127,8 @@ class QpBase(NdkObject):
             self._forget()
         else:
             self._nic.on_qp_error[self.number] = self._on_error
+            if self.srq is not None:
+                self.srq.members[self.number] = self.receive_cq
         done(admin_status(wrong[0] if wrong else AdminStatus.OK))
 
     # ------------------------------------------------------------ test hook
@@ -276,39 +238,14 @@ class QpBase(NdkObject):
 
     def _teardown(self, done: Callable[[], None]) -> None:
         if self.sq.outstanding or self.rq:
-            self._to_error(lambda: self._drain(lambda: self._destroy(done)))
+            self._to_error(lambda: self._drain(done))
         else:
             self._destroy(done)
 
     def _drain(self, done: Callable[[], None]) -> None:
-        """Wait until the adapter has answered for every request; a marker ends the send queue."""
-        if self.sq.outstanding:
-            self.sq.post(Nop(), Request(None, OperationType.SEND, internal=True))
-        ended = [False]
-
-        def end() -> None:
-            if not ended[0]:
-                ended[0] = True
-                timer.cancel()
-                done()
-
-        def sent() -> bool:
-            return self._answered(not self.sq.outstanding, self.initiator_cq, ended, end)
-
-        def received() -> bool:
-            return self._answered(not self.rq, self.receive_cq, ended, end)
-
-        timer = self._nic.device.call_later(DRAIN_TIMEOUT_NS, end)
-        self.initiator_cq.wait(sent)
-        self.receive_cq.wait(received)
-
-    def _answered(self, mine: bool, cq: Cq, ended: list[bool], end: Callable[[], None]) -> bool:
-        """One queue need not wait any more; both of them end the drain."""
-        over = mine or cq.failed or ended[0]
-        send_over = not self.sq.outstanding or self.initiator_cq.failed
-        if over and send_over and (not self.rq or self.receive_cq.failed):
-            end()
-        return over
+        send = (self.sq, self.initiator_cq)
+        receive = (self.rq, self.receive_cq)
+        Drain(self._nic.device, send, receive, lambda: self._destroy(done))
 
     def _destroy(self, done: Callable[[], None]) -> None:
         def settled() -> None:
@@ -338,11 +275,10 @@ class QpBase(NdkObject):
 
     def _forget(self) -> None:
         self._nic.on_qp_error.pop(self.number, None)
-        for cq in {
-            self.receive_cq.number: self.receive_cq,
-            self.initiator_cq.number: self.initiator_cq,
-        }.values():
-            cq.members.pop(self.number, None)
+        self.receive_cq.members.pop(self.number, None)
+        self.initiator_cq.members.pop(self.number, None)
+        if self.srq is not None:
+            self.srq.members.pop(self.number, None)
         self._nic.device.free(self.sq.buffer)
         if self.rq is not None:
             self._nic.device.free(self.rq.buffer)

@@ -19,6 +19,7 @@ from spec.codes import AdminStatus
 from spec.layouts import AdminCommand, AdminCqe, AdminOp, AdminQueue, Doorbell
 
 if TYPE_CHECKING:
+    from driver_model.cq import Cq
     from driver_model.pd import Pd
 
 
@@ -31,6 +32,7 @@ class Srq(NdkObject):
         self.number = number
         self._nic = pd.adapter.nic
         self._max_sge = max_sge
+        self.members: dict[int, Cq] = {}
         self.queue = ReceiveQueue(self._nic.device, Doorbell.SRQ, number, depth)
 
     @classmethod
@@ -60,15 +62,17 @@ class Srq(NdkObject):
                 srq._forget()
             pending.complete(admin_status(answer.status))
 
-        command = AdminQueue(
-            opcode=AdminOp.CREATE_SRQ,
-            number=number,
-            log_size=srq.queue.log,
-            pd=pd.number,
-            base=srq.queue.buffer.bus_address,
-        )
-        pd.adapter.nic.submit(command, answered)
+        pd.adapter.nic.submit(srq._create_command(), answered)
         return Status.PENDING
+
+    def _create_command(self) -> AdminQueue:
+        return AdminQueue(
+            opcode=AdminOp.CREATE_SRQ,
+            number=self.number,
+            log_size=self.queue.log,
+            pd=self.pd.number,
+            base=self.queue.buffer.bus_address,
+        )
 
     # ------------------------------------------------------------ dispatch table
 
@@ -97,6 +101,9 @@ class Srq(NdkObject):
         status = check_sges(sges, self._max_sge, self.pd.adapter.info.max_transfer_length)
         if status is not Status.SUCCESS:
             return status
+        if self.queue.full:
+            for cq in self.members.values():
+                cq.reap()
         if self.queue.full:
             return Status.NO_MORE_ENTRIES
         self.queue.post(hardware_sges(sges), request_context)

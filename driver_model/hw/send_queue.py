@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from itertools import takewhile
 
 from driver_model.device import Device
 from driver_model.hw.doorbell import PUSH_WINDOWS, push_block, ring_queue
@@ -32,6 +33,7 @@ class Request:
     silent: bool = False
     internal: bool = False
     done: Callable[[bool], None] | None = None
+    signaled: bool = False
     wr_id: int = 0
     end: int = 0
 
@@ -45,8 +47,10 @@ class SendQueue:
         self._device = device
         self._qpn = qpn
         self.depth = depth
-        # One block more than the consumer's entries: a marker fits in a full queue.
-        self.log = max(2, (depth * blocks_each).bit_length())
+        self._period = max(1, depth // 2)
+        # Room for what the consumer may have outstanding, for silent requests that have ended
+        # without saying so, and for a marker.
+        self.log = max(2, ((depth + self._period) * blocks_each).bit_length())
         self._size = 1 << self.log
         self.buffer = device.allocate(self._size * WQE_BLOCK)
         self._view = self.buffer.memory
@@ -61,12 +65,19 @@ class SendQueue:
 
     @property
     def full(self) -> bool:
-        """No further request of the consumer fits."""
-        return len(self.outstanding) >= self.depth
+        """No further request of the consumer fits.
+
+        The oldest requests may have ended without saying so; they do not count, or a consumer who
+        knows by other means that they did would be refused.
+        """
+        if len(self.outstanding) < self.depth:
+            return False
+        silent = takewhile(lambda r: not r.signaled and r.end <= self._rung, self.outstanding)
+        return len(self.outstanding) - sum(1 for _ in silent) >= self.depth
 
     def must_signal(self) -> bool:
         """A silent request must ask for a completion, so that half of the queue is always known."""
-        return self._unsignaled + 1 >= max(1, self.depth // 2)
+        return self._unsignaled + 1 >= self._period
 
     def post(
         self, work: Work, request: Request, *, defer: bool = False, inline: bool = False
@@ -75,6 +86,7 @@ class SendQueue:
         empty = not self.outstanding
         signaled = not request.silent or request.internal or self.must_signal()
         self._unsignaled = 0 if signaled else self._unsignaled + 1
+        request.signaled = signaled
         request.wr_id = self._serial & 0xFFFF_FFFF
         self._serial += 1
         entry = work.encode(self._producer, request.wr_id, signaled)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.driver.pair import Pair, paired
 
 from driver_model.ndkpi import NdkSge, OperationType, OpFlag, Out
 from driver_model.status import Status
+from tests.driver.pair import Pair, paired
 
 
 def test_send_fills_the_next_receive_across_pages() -> None:
