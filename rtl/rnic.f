@@ -30,6 +30,7 @@ rtl/queue/rnic_queue.sv
 rtl/ram/ram_1w2r.sv
 rtl/ram/ram_free_list.sv
 rtl/reliability/rnic_cpl_check.sv
+rtl/reliability/rnic_cpl_barrier.sv
 rtl/reliability/rnic_cpl_walk.sv
 rtl/reliability/rnic_completer.sv
 rtl/stream/stream_fork.sv
@@ -46,6 +47,7 @@ rtl/tx/rnic_tx_segment_decide.sv
 rtl/tx/rnic_tx_segment_opcode.sv
 rtl/tx/rnic_tx_segment_walk.sv
 rtl/tx/rnic_tx_segment.sv
+rtl/tx/rnic_tx_turn.sv
 rtl/tx/rnic_tx_payload.sv
 rtl/tx/rnic_tx_landing.sv
 rtl/tx/rnic_tx_inline.sv
@@ -69,7 +71,6 @@ rtl/rx/rnic_rx_pieces.sv
 rtl/stream/stream_skid.sv
 rtl/rx/rnic_rx_write.sv
 rtl/rx/rnic_rx_retire.sv
-rtl/rx/rnic_rx_drain.sv
 rtl/rx/rnic_rx.sv
 rtl/rnic_top.sv
 rtl/stream/stream_demux.sv

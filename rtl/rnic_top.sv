@@ -162,7 +162,7 @@ module rnic_top #(
   logic              admin_ready;
   logic              eq_overflow;
 
-  localparam int EVENT_SOURCES = 3;
+  localparam int EVENT_SOURCES = 4;  // what may happen in one cycle under one name
   logic [EVENT_SOURCES-1:0][STAT_COUNT-1:0] stat_events;
   logic [12:0]                              stat_tx_bytes;
   logic [12:0]                              stat_rx_bytes;
@@ -1199,8 +1199,9 @@ module rnic_top #(
     stat_events[0][STAT_DMA_WRITE_ERRORS] = m_axi_bvalid && m_axi_bready && m_axi_bresp[1];
     stat_events[0][STAT_TX_ABORTED]       = ev_tx_aborted;
     stat_events[0][STAT_BAD_DOORBELLS]    = ev_refused;
-    stat_events[1][STAT_BAD_DOORBELLS]    = ev_range || ev_bad;
-    stat_events[2][STAT_BAD_DOORBELLS]    = ev_cq_doorbell_bad;
+    stat_events[1][STAT_BAD_DOORBELLS]    = ev_range;
+    stat_events[2][STAT_BAD_DOORBELLS]    = ev_bad;
+    stat_events[3][STAT_BAD_DOORBELLS]    = ev_cq_doorbell_bad;
     stat_events[0][STAT_ADMIN_COMMANDS]   = ev_command;
     stat_events[0][STAT_QP_ERRORS]        = ev_qp_error;
     if (drop_frame_en) stat_events[0][STAT_DROP + {1'b0, drop_frame_reason}] = 1'b1;

@@ -417,7 +417,7 @@ module rnic_rx #(
     .leave_en
   );
 
-  rnic_rx_drain u_drain (
+  stream_drain u_drain (
     .clk,
     .rst,
     .enter_en,
