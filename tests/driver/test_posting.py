@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driver_model.hw.send_queue import PushMode
-from driver_model.ndkpi import NdkSge, OpFlag
+from driver_model.ndkpi import NdkSge, OpFlag, Out
 from driver_model.status import Status
 from spec.layouts import PUSH_OFFSET, Doorbell
 from tests.driver.pair import Pair, paired
@@ -87,7 +85,7 @@ def test_limits_of_creation() -> None:
         for number in range(5):
             numbers = list(limits)
             numbers[number] += 1
-            status = a.pd.create_qp(a.cq.cq, a.cq.cq, None, *numbers, None, None, out())
+            status = a.pd.create_qp(a.cq.cq, a.cq.cq, None, *numbers, None, None, Out())
             assert status is Status.INVALID_PARAMETER
         depths, sges = (limits[0], limits[1]), (limits[2], limits[3])
         largest = await a.facade.create_cq(info.max_cq_depth)
@@ -96,17 +94,10 @@ def test_limits_of_creation() -> None:
         )
         create = a.facade.adapter.create_cq
         for depth in (0, info.max_cq_depth + 1):
-            status = create(depth, lambda *_: None, None, None, None, None, out())
+            status = create(depth, lambda *_: None, None, None, None, None, Out())
             assert status is Status.INVALID_PARAMETER
 
     paired(scenario)
-
-
-def out() -> Any:
-    """An output parameter nobody looks at."""
-    from driver_model.ndkpi import Out
-
-    return Out()
 
 
 def test_exactly_depth_requests_fit_and_a_read_result_makes_room() -> None:
