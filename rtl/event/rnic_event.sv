@@ -3,7 +3,8 @@
 // An event takes the next slot of its queue and is written to host memory; behind the write
 // response its interrupt leaves, at once or moderated: after `mod_count` events, or `mod_time`
 // microseconds after the first one, whichever comes first (0 switches a limit off). A full
-// queue keeps what it has; the event is dropped, counted, and `overflow` says so for good.
+// queue keeps what it has; the event is dropped, and `overflow` says so for good. A change of a
+// queue waits until what was written before is answered and its interrupt has left.
 //
 //   s_event[n] ─► one at a time ─► m_wreq, m_wdata ─► (write response) ─► moderation ─► m_irq
 //                 3 cycles each
@@ -103,7 +104,7 @@ module rnic_event #(
     .m_ready  (take)
   );
 
-  assign take  = state_q == TAKE && event_valid;
+  assign take  = state_q == TAKE && event_valid && !s_cfg_valid;
   assign ev    = event_q;
   assign eqn   = ev.eqn[EQ_W-1:0];
   assign known = 32'(ev.eqn) < EQ_COUNT;
@@ -245,11 +246,12 @@ module rnic_event #(
   assign update_freed   = update.index - consumer_q[update_eqn];
   assign s_update_ready = 1'b1;
 
-  // A change waits until the entries before it are with the write engine.
+  // A change waits for the answers of the entries before it, and new events wait for the change.
   assign cfg         = s_cfg_data;
   assign cfg_eqn     = cfg.eqn[EQ_W-1:0];
   assign cfg_known   = 32'(cfg.eqn) < EQ_COUNT;
-  assign s_cfg_ready = state_q == TAKE && !take && !m_wreq_valid && !m_wdata_valid;
+  assign s_cfg_ready = state_q == TAKE && !m_wreq_valid && !m_wdata_valid && !behind_valid
+                    && !(m_axis_irq_tvalid && scan_q == cfg_eqn);
   assign cfg_en      = s_cfg_valid && s_cfg_ready;
   assign cfg_existed = cfg_known && exists_q[cfg_eqn];
 
@@ -267,17 +269,22 @@ module rnic_event #(
   assign m_axis_irq_tvalid = due_q[scan_q];
   assign m_axis_irq_tdata  = vector_q[scan_q];
 
+  logic [EQ_COUNT-1:0] time_up;
+  for (genvar i = 0; i < EQ_COUNT; i++) begin : g_time
+    assign time_up[i] = tick && mod_time_q[i] != '0 && waited_q[i] >= mod_time_q[i];
+  end
+
   always_ff @(posedge clk) begin
     tick_q <= tick ? '0 : tick_q + 1'b1;
     if (!m_axis_irq_tvalid || m_axis_irq_tready)
       scan_q <= scan_q == EQ_W'(EQ_COUNT - 1) ? '0 : scan_q + 1'b1;
 
     for (int i = 0; i < EQ_COUNT; i++) begin
-      if (tick && pending_q[i] != '0) waited_q[i] <= waited_q[i] + 16'd1;
+      if (tick && pending_q[i] != '0 && waited_q[i] != '1) waited_q[i] <= waited_q[i] + 16'd1;
       if (pending_q[i] != '0 && !due_q[i]
           && ((mod_count_q[i] < 16'd2 && mod_time_q[i] == '0)
               || (mod_count_q[i] > 16'd1 && pending_q[i] >= mod_count_q[i])
-              || (mod_time_q[i] != '0 && waited_q[i] > mod_time_q[i])))
+              || time_up[i]))
         due_q[i] <= 1'b1;
       if (irq_en && scan_q == EQ_W'(i)) begin
         due_q[i]     <= 1'b0;
@@ -286,7 +293,8 @@ module rnic_event #(
       end
       if (s_wdone_en && !s_wdone_error && behind_eqn == EQ_W'(i)) begin
         // An event in the cycle in which the interrupt leaves belongs to the next one.
-        pending_q[i] <= irq_en && scan_q == EQ_W'(i) ? 16'd1 : pending_q[i] + 16'd1;
+        if (irq_en && scan_q == EQ_W'(i)) pending_q[i] <= 16'd1;
+        else if (pending_q[i] != '1)      pending_q[i] <= pending_q[i] + 16'd1;
       end
       if (write_done && eqn == EQ_W'(i)) producer_q[i] <= producer_q[i] + 16'd1;
       if (s_update_valid && update.number == 16'(i) && exists_q[i]
