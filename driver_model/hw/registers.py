@@ -32,7 +32,7 @@ from spec.registers import (
     WrLimitsReg,
 )
 
-READY_TIMEOUT_NS = 100_000_000
+READY_TIMEOUT_NS = 20_000_000
 VALID_WORD = 4
 
 Reg = TypeVar("Reg", bound=Register)

@@ -78,13 +78,13 @@ class Transport:
             self._flush_receives(qp)
         if qp.fetch == qp.producer or qp.state < QpState.RTS:
             return
-        wqe, data = self._fetch(qp)
+        wqe, raw = self._fetch(qp)
         if qp.state is QpState.ERR:
             self._complete(qp, wqe, CqeStatus.WR_FLUSH_ERR)
             self.wake(qp)
             return
         try:
-            wait = self._execute(qp, wqe, data)
+            wait = self._execute(qp, wqe, raw)
         except WorkError as error:
             self._complete(qp, wqe, error.status)
             self.nic.down(qp, error.status)
@@ -103,7 +103,7 @@ class Transport:
         blocks += [
             bytes(self._block(qp, (qp.fetch + number) % size)) for number in range(1, wqe.blocks)
         ]
-        return wqe, b"".join(blocks)[32:]
+        return wqe, b"".join(blocks)
 
     def _block(self, qp: QueuePair, place: int) -> memoryview:
         return self.nic.world.at(qp.fields.sq_base + 64 * place, 64)
@@ -134,10 +134,10 @@ class Transport:
 
     # ------------------------------------------------------------ operations
 
-    def _execute(self, qp: QueuePair, wqe: SqWqe, data: bytes) -> int:
+    def _execute(self, qp: QueuePair, wqe: SqWqe, raw: bytes) -> int:
         """Do one entry; the time to wait before trying again, or 0 when it is done."""
         if wqe.opcode in LOCALS:
-            self._local(qp, wqe, data)
+            self._local(qp, wqe, raw)
             return 0
         if wqe.opcode is WrOp.READ and not qp.path.max_rd_atomic:
             raise WorkError(CqeStatus.LOC_QP_OP_ERR)
@@ -145,6 +145,7 @@ class Transport:
         peer = other.qps.get(qp.path.dest_qpn) if other is not None else None
         if other is None or peer is None or peer.state not in (QpState.RTR, QpState.RTS):
             raise WorkError(CqeStatus.RETRY_EXC_ERR)
+        data = raw[32:]
         sges = [Sge.unpack(data[16 * n : 16 * n + 16]) for n in range(wqe.num_sge)]
         try:
             if wqe.flags & WqeFlag.INLINE:
@@ -163,7 +164,7 @@ class Transport:
             raise WorkError(CqeStatus.LOC_PROT_ERR) from None
         return 0
 
-    def _local(self, qp: QueuePair, wqe: SqWqe, data: bytes) -> None:
+    def _local(self, qp: QueuePair, wqe: SqWqe, raw: bytes) -> None:
         if wqe.opcode is WrOp.NOP:
             return
         key = self.nic.keys.get(wqe.imm >> 8)
@@ -174,7 +175,7 @@ class Transport:
             raise WorkError(CqeStatus.LOC_PROT_ERR)
         key.valid = not key.valid
         if key.valid:
-            order = FastRegWqe.unpack(SqWqe.pack(wqe)[:32] + data)
+            order = FastRegWqe.unpack(raw)
             old = key.fields
             key.fields = type(old)(
                 number=old.number,
