@@ -47,16 +47,15 @@ module rnic_tx_align (
   tx_step_t      now;
   logic [511:0]  line;
   logic [1023:0] twice;
+  logic [7:0]    reach;
   logic [127:0]  place;
 
   assign now   = s_step_data;
   assign line  = now.inl ? inline_data : line_data;
   assign twice = {line, line} << {now.rot, 3'b000};
 
-  always_comb begin
-    for (int i = 0; i < 128; i++)
-      place[i] = now.take && 7'(i) >= now.pos && 8'(i) < 8'(now.pos) + 8'(now.size);
-  end
+  assign reach = 8'(now.pos) + 8'(now.size);
+  assign place = now.take ? (~128'd0 << now.pos) & ~(~128'd0 << reach) : 128'd0;
 
   tx_step_t     step_q;
   logic         step_en_q;
@@ -76,16 +75,17 @@ module rnic_tx_align (
   // Merge
   logic [511:0] beat_q;
   logic [511:0] beyond_q;
+  logic [511:0] base;
+  logic [511:0] base2;
   logic [511:0] beat;
   logic [511:0] beyond;
 
-  always_comb begin
-    beat   = step_q.start ? s_image_data[511:0]            : beat_q;
-    beyond = step_q.start ? {128'd0, s_image_data[895:512]} : beyond_q;
-    for (int i = 0; i < 64; i++) begin
-      if (place_q[i])      beat[8*i +: 8]   = rotated_q[8*i +: 8];
-      if (place_q[i + 64]) beyond[8*i +: 8] = rotated_q[8*i +: 8];
-    end
+  assign base   = step_q.start ? s_image_data[511:0] : beat_q;
+  assign base2  = step_q.start ? {128'd0, s_image_data[895:512]} : beyond_q;
+
+  for (genvar i = 0; i < 64; i++) begin : g_byte
+    assign beat[8*i +: 8]   = place_q[i]      ? rotated_q[8*i +: 8] : base[8*i +: 8];
+    assign beyond[8*i +: 8] = place_q[i + 64] ? rotated_q[8*i +: 8] : base2[8*i +: 8];
   end
 
   assign s_image_ready = step_en_q && step_q.start;

@@ -128,10 +128,7 @@ module rnic_tx_buffer #(
 
   assign {m_axis_tx_tlast, count, m_axis_tx_tdata} = entry;
 
-  always_comb begin
-    for (int i = 0; i < 64; i++)
-      m_axis_tx_tkeep[i] = count == 6'd0 || 6'(i) < count;
-  end
+  assign m_axis_tx_tkeep = count == 6'd0 ? ~64'd0 : ~(~64'd0 << count);
 
   // Room
   logic drop_en;

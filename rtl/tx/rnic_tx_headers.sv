@@ -325,7 +325,10 @@ module rnic_tx_headers #(
       2'b10:   image = {ether, ipv6, transport, 80'd0};
       default: image = {ether, tag, ipv6, transport, 48'd0};
     endcase
-    for (int i = 0; i < 112; i++) image_swapped[8*i +: 8] = image[8*(111-i) +: 8];
+  end
+
+  for (genvar i = 0; i < 112; i++) begin : g_swap
+    assign image_swapped[8*i +: 8] = image[8*(111-i) +: 8];
   end
 
   logic [$clog2(ROOM):0] images_unused;

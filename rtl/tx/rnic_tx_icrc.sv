@@ -156,12 +156,10 @@ module rnic_tx_icrc (
   assign back4 = back4_3_q ? crc32_unshift4(back3_q) : back3_q;
   assign crc   = ~crc32_unshift2(back4);
 
-  always_comb begin
-    patch = '0;
-    for (int k = 0; k < 16; k++)
-      if (icrc3_q && word3_q == 4'(k)) patch[32*k + 16 +: 32] = crc;
-    if (reach_q) patch[15:0] = over_q;
+  for (genvar k = 0; k < 16; k++) begin : g_word
+    assign patch[32*k + 16 +: 32] = icrc3_q && word3_q == 4'(k) ? crc : 32'd0;
   end
+  assign patch[15:0] = reach_q ? over_q : 16'd0;
 
   always_comb begin
     out      = beat3_q;

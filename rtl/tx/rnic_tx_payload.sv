@@ -74,8 +74,7 @@ module rnic_tx_payload #(
   assign ticket     = pkt.first ? first_ticket : ticket_q;
   assign poison_qpn = ticket.qpn;
 
-  // What becomes of the segment
-  logic       rest_bad_q;  // a segment in front of this one in its packet was bad
+  // What becomes of the segment; one that is refused poisons those behind it in its packet, too
   logic       poisoned;
   logic       refused;
   logic       bad;
@@ -84,7 +83,7 @@ module rnic_tx_payload #(
 
   assign poisoned = !ticket.exempt && (ticket.response ? poison[1] : poison[0]);
   assign refused  = !rsp.ok || rsp.bus_error;
-  assign bad      = poisoned || refused || (!pkt.first && rest_bad_q);
+  assign bad      = poisoned || refused;
   assign reads    = !bad && !ticket.local_op && mem.kind == SEG_KIND_KEY && mem.length != '0;
 
   always_comb begin
@@ -121,11 +120,7 @@ module rnic_tx_payload #(
   assign poison_set_bits = poison | (ticket.response ? 2'b10 : 2'b01);
 
   always_ff @(posedge clk) begin
-    if (take) begin
-      rest_bad_q <= bad;
-      ticket_q   <= ticket;
-    end
-    if (rst) rest_bad_q <= 1'b0;
+    if (take) ticket_q <= ticket;
   end
 
   // Up to two reads

@@ -1,8 +1,8 @@
 // rnic_tx_turn: lets responder (0) and requester (1) send whole packets, in turn while both wait.
 //
 // The responder goes first when both begin to wait at once. Combinational from input to output; who
-// was offered keeps the output until its last beat is taken. Written without a loop over lanes, which
-// Icarus 11 evaluates without end behind wide packed lanes.
+// was offered keeps the output until its last beat is taken. No loop over lanes: Icarus 11 may run
+// processes with a `for` in always_comb for ever when they feed others of their kind.
 `include "streams.svh"
 
 module rnic_tx_turn (
