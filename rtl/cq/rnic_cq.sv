@@ -77,10 +77,11 @@ module rnic_cq #(
     logic [23:0] producer;
     logic [23:0] consumer;
     logic [23:0] solicited;   // index behind the newest solicited or failed completion
+    logic [23:0] failed;      // index behind the newest failed completion
     logic [1:0]  arm;
     logic [1:0]  arm_seq;
   } context_t;
-  localparam int CONTEXT_W = 154;
+  localparam int CONTEXT_W = 178;
 
   typedef enum logic [1:0] {TAKE, READ, DECIDE} state_e;
 
@@ -131,6 +132,9 @@ module rnic_cq #(
   logic                   broken_valid;
   logic                   broken_ready;
   logic [15:0]            broken_cqn;
+  logic [15:0]            broken_qpn;
+  logic [15:0]            lost_qpn_q;   // whose completion is lost, if it is
+  logic                   behind_valid;
 
   stream_arbiter #(
     .N      (SOURCES),
@@ -155,28 +159,28 @@ module rnic_cq #(
   assign cqe         = cqe_q;
   assign update      = update_q;
 
-  // Doorbells first: they make room; then what is rare; completions take the rest.
+  // What is rare goes first; then doorbells: they make room; completions take the rest.
   always_comb begin
     op_d  = COMPLETE;
     cqn_d = cqe_head.cqn;
-    if (s_update_valid) begin
-      op_d  = UPDATE;
-      cqn_d = update_head.cqn;
-    end else if (broken_valid) begin
+    if (broken_valid) begin
       op_d  = BROKEN;
       cqn_d = broken_cqn;
     end else if (cfg_offered) begin
       op_d  = CONFIG;
       cqn_d = cfg.cqn;
+    end else if (s_update_valid) begin
+      op_d  = UPDATE;
+      cqn_d = update_head.cqn;
     end
   end
 
-  // A change waits until the entries before it are with the write engine, so that what
-  // rnic_admin writes afterwards reaches the host after them.
-  assign cfg_offered = s_cfg_valid && !m_wreq_valid && !m_wdata_valid;
+  // A change waits for the answers of the entries before it, and new entries wait for the
+  // change: a queue that is destroyed has nothing under way.
+  assign cfg_offered = s_cfg_valid && !m_wreq_valid && !m_wdata_valid && !behind_valid;
 
   assign take = state_q == TAKE && room && !sweep
-             && (s_update_valid || broken_valid || cfg_offered || cqe_in_valid);
+             && (s_update_valid || broken_valid || cfg_offered || (cqe_in_valid && !s_cfg_valid));
 
   assign s_update_ready = take && op_d == UPDATE;
   assign broken_ready   = take && op_d == BROKEN;
@@ -198,6 +202,8 @@ module rnic_cq #(
       op_q     <= op_d;
       cqn_q    <= cqn_d;
       cqe_q    <= cqe_in;
+      if (op_d == BROKEN) lost_qpn_q <= broken_qpn;
+      else                lost_qpn_q <= cqe_head.qpn;
       update_q <= s_update_data;
     end
     if (state_q == READ) ctx <= ctx_bits;
@@ -227,6 +233,7 @@ module rnic_cq #(
   logic        deciding;
   logic        usable;
   logic        full;
+  logic        fails;        // a completion that an ERRORS arm waits for
   logic        wakes;        // a completion that a SOLICITED arm waits for
   logic        write;
   logic        overflow;
@@ -244,26 +251,37 @@ module rnic_cq #(
   assign size     = 24'd1 << ctx.log_size;
   assign used     = ctx.producer - ctx.consumer;
   assign full     = used == size;
-  assign wakes    = cqe.status != CQE_STATUS_SUCCESS
-                 || (cqe.flags & CQE_FLAG_SOLICITED) != '0;
+  assign fails    = cqe.status != CQE_STATUS_SUCCESS;
+  assign wakes    = fails || (cqe.flags & CQE_FLAG_SOLICITED) != '0;
   assign write    = op_q == COMPLETE && usable && !full;
   assign overflow = op_q == COMPLETE && usable && full;
-  assign lost     = deciding && op_q == COMPLETE && !write;
+  assign lost     = deciding && ((op_q == COMPLETE && !write) || op_q == BROKEN);
   assign breaks   = overflow || (op_q == BROKEN && usable);
   assign freed    = update.index - ctx.consumer;
   assign new_arm  = update.arm != ARM_TYPE_NONE && update.arm_seq != ctx.arm_seq;
 
-  assign fire_write = write && (ctx.arm == ARM_TYPE_ANY || (ctx.arm == ARM_TYPE_SOLICITED && wakes));
+  assign fire_write = write && (ctx.arm == ARM_TYPE_ANY || (ctx.arm == ARM_TYPE_SOLICITED && wakes)
+                                || (ctx.arm == ARM_TYPE_ERRORS && fails));
 
-  // Entries the host has not consumed when its arm arrives.
+  // Entries the host has not consumed when its arm arrives. What was newest once is moved along
+  // with the consumer index, so that it never looks new again when indices have gone round.
   logic [23:0] unseen;
   logic [23:0] unseen_solicited;
+  logic [23:0] unseen_failed;
+  logic        news;
   assign unseen           = ctx.producer - update.index;
   assign unseen_solicited = ctx.solicited - update.index;
+  assign unseen_failed    = ctx.failed - update.index;
   assign fire_now = op_q == UPDATE && known && ctx.exists && new_arm && freed <= used
-                 && (ctx.bad || (update.arm == ARM_TYPE_ANY && unseen != '0)
-                     || (update.arm == ARM_TYPE_SOLICITED && unseen_solicited != '0
-                         && !unseen_solicited[23]));
+                 && (ctx.bad || news);
+
+  always_comb begin
+    case (update.arm)
+      ARM_TYPE_SOLICITED: news = unseen_solicited != '0 && !unseen_solicited[23];
+      ARM_TYPE_ERRORS:    news = unseen_failed != '0 && !unseen_failed[23];
+      default:            news = unseen != '0;
+    endcase
+  end
 
   assign ev_doorbell_bad_en = state_q == DECIDE && op_q == UPDATE
                            && (!known || !ctx.exists || freed > used);
@@ -275,12 +293,15 @@ module rnic_cq #(
         if (write) begin
           ctx_next.producer = ctx.producer + 24'd1;
           if (wakes) ctx_next.solicited = ctx.producer + 24'd1;
+          if (fails) ctx_next.failed = ctx.producer + 24'd1;
           if (fire_write) ctx_next.arm = ARM_TYPE_NONE;
         end
         if (overflow) ctx_next.bad = 1'b1;
       end
       UPDATE: if (ctx.exists && freed <= used) begin
         ctx_next.consumer = update.index;
+        if (unseen_solicited[23]) ctx_next.solicited = update.index;
+        if (unseen_failed[23]) ctx_next.failed = update.index;
         if (new_arm) begin
           ctx_next.arm     = fire_now ? ARM_TYPE_NONE : update.arm;
           ctx_next.arm_seq = update.arm_seq;
@@ -293,6 +314,7 @@ module rnic_cq #(
         ctx_next.producer  = '0;
         ctx_next.consumer  = '0;
         ctx_next.solicited = '0;
+        ctx_next.failed    = '0;
         if (!cfg.keep) begin
           ctx_next.eqn     = cfg.eqn;
           ctx_next.bad     = 1'b0;
@@ -391,20 +413,21 @@ module rnic_cq #(
   typedef struct packed {
     logic        fire;
     logic [15:0] cqn;
+    logic [15:0] qpn;
     logic [7:0]  eqn;
     logic [1:0]  arm_seq;
   } behind_t;
-  localparam int BEHIND_W = 27;
+  localparam int BEHIND_W = 43;
 
   behind_t             behind_in;
   behind_t             behind;
   logic [BEHIND_W-1:0] behind_bits;
-  logic                behind_valid;
 
   always_comb begin
     behind_in         = '0;
     behind_in.fire    = fire_write;
     behind_in.cqn     = cqn_q;
+    behind_in.qpn     = cqe.qpn;
     behind_in.eqn     = ctx.eqn;
     behind_in.arm_seq = ctx.arm_seq;
   end
@@ -429,15 +452,15 @@ module rnic_cq #(
 
   // A write that failed breaks its queue. Room for every write that may be unanswered.
   stream_fifo #(
-    .DATA_W (16),
+    .DATA_W (32),
     .DEPTH  (128)
   ) u_broken (
     .clk,
     .rst,
-    .s_data  (behind.cqn),
+    .s_data  ({behind.qpn, behind.cqn}),
     .s_valid (s_wdone_en && s_wdone_error),
     .s_ready (),
-    .m_data  (broken_cqn),
+    .m_data  ({broken_qpn, broken_cqn}),
     .m_valid (broken_valid),
     .m_ready (broken_ready),
     .count   ()
@@ -517,11 +540,12 @@ module rnic_cq #(
     .m_ready  (m_event_ready)
   );
 
-  // The QP whose completion was lost; also when its queue does not exist or is bad.
+  // The QP whose completion was lost; also when its queue does not exist or is bad, or when the
+  // entry could not be written.
   qp_error_t error;
   always_comb begin
     error        = '0;
-    error.qpn    = cqe.qpn;
+    error.qpn    = lost_qpn_q;
     error.status = CQE_STATUS_FATAL_ERR;
   end
 
