@@ -481,6 +481,12 @@ module rnic_top #(
   logic [15:0]                     kick_data;
   logic                            kick_valid;
   logic                            kick_ready;
+  logic [15:0]                     admin_kick_data;
+  logic                            admin_kick_valid;
+  logic                            admin_kick_ready;
+  logic [15:0]                     wake_data;
+  logic                            wake_valid;
+  logic                            wake_ready;
   logic [1:0][15:0]                progress_rd_qpn;
   logic [1:0][SQ_PROGRESS_W-1:0]   progress_rd_data;
   logic                            queue_enter_en;
@@ -490,6 +496,24 @@ module rnic_top #(
   logic                            ev_refused;
   logic                            ev_range;
   logic                            ev_bad;
+
+  // A send queue is woken by progress of its messages, and when draining ends.
+  stream_arbiter #(
+    .N      (2),
+    .DATA_W (16)
+  ) u_wake (
+    .clk,
+    .rst      (core_rst),
+    .s_data   ({admin_kick_data, kick_data}),
+    .s_last   (2'b11),
+    .s_valid  ({admin_kick_valid, kick_valid}),
+    .s_ready  ({admin_kick_ready, kick_ready}),
+    .m_data   (wake_data),
+    .m_last   (),
+    .m_source (),
+    .m_valid  (wake_valid),
+    .m_ready  (wake_ready)
+  );
 
   rnic_queue #(
     .QP_COUNT  (QP_COUNT),
@@ -531,9 +555,9 @@ module rnic_top #(
     .s_park_data      (park_data),
     .s_park_valid     (park_valid),
     .s_park_ready     (park_ready),
-    .s_kick_data      (kick_data),
-    .s_kick_valid     (kick_valid),
-    .s_kick_ready     (kick_ready),
+    .s_kick_data      (wake_data),
+    .s_kick_valid     (wake_valid),
+    .s_kick_ready     (wake_ready),
     .s_flush_data     (flush_data),
     .s_flush_valid    (flush_valid[FLUSH_QUEUE]),
     .s_flush_ready    (flush_ready[FLUSH_QUEUE]),
@@ -1137,6 +1161,9 @@ module rnic_top #(
     .m_error_data   (error_data[ERR_ADMIN]),
     .m_error_valid  (error_valid[ERR_ADMIN]),
     .m_error_ready  (error_ready[ERR_ADMIN]),
+    .m_kick_data    (admin_kick_data),
+    .m_kick_valid   (admin_kick_valid),
+    .m_kick_ready   (admin_kick_ready),
     .init_data,
     .init_valid,
     .init_ready,

@@ -3,7 +3,7 @@
 //   ring ─► look up facts ─► check ─► steps, each if the command needs it ─► answer
 //
 // Steps, in this order: QP down, key, drain, context init, receive ring init, receive ring, QP
-// config, QP to ERR, CQ, EQ, references. What could still be used by a pipeline is first made
+// config, wake-up of its send queue, QP to ERR, CQ, EQ, references. What could still be used by a pipeline is first made
 // unreachable (state RESET, key invalid), then all pipelines are drained, and only then is
 // context cleared and the answer given: when the host sees the completion, nothing of the
 // adapter touches the object's memory any more.
@@ -67,6 +67,9 @@ module rnic_admin #(
   output logic [QP_ERROR_W-1:0]       m_error_data,
   output logic                        m_error_valid,
   input  logic                        m_error_ready,
+  output logic [15:0]                 m_kick_data,
+  output logic                        m_kick_valid,
+  input  logic                        m_kick_ready,
   output logic [QP_INIT_W-1:0]        init_data,
   output logic [INITS-1:0]            init_valid,
   input  logic [INITS-1:0]            init_ready,
@@ -205,13 +208,14 @@ module rnic_admin #(
 
   typedef enum logic [4:0] {
     SWEEP, IDLE, LOOK, LOOK_WAIT, SETTLE, CHECK,
-    QP_DOWN, KEY, DRAIN, DRAIN_WAIT, INIT, RQ_INIT, RQ, QP, QP_ERR, CQ, EQ,
+    QP_DOWN, KEY, SPREAD, DRAIN, DRAIN_WAIT, INIT, RQ_INIT, RQ, QP, KICK, QP_ERR, CQ, EQ,
     REFS, REFS_WAIT, REFS_WRITE, REPLY
   } state_e;
 
   state_e            state_q;
   logic [1:0]        look_q;
   logic [3:0]        drain_q;
+  logic [3:0]        spread_q;
   logic [INITS-1:0]  init_left_q;
   logic [7:0]        check_status;
   logic              own_rq;
@@ -366,6 +370,7 @@ module rnic_admin #(
   logic step_rq_init;
   logic step_rq;
   logic step_qp;
+  logic step_kick;
   logic step_cq;
   logic step_eq;
   logic step_refs;
@@ -379,6 +384,7 @@ module rnic_admin #(
   assign step_rq      = op_create_srq || op_destroy_srq
                      || ((op_create_qp || op_destroy_qp) && own_rq);
   assign step_qp      = op_create_qp || (op_modify_qp && !to_reset && !to_err);
+  assign step_kick    = op_modify_qp && next_state == QP_STATE_RTS && old_q.state == QP_STATE_SQD;
   assign step_cq      = own_kind == REF_CQ;
   assign step_eq      = op_create_eq || op_destroy_eq || cmd.opcode == ADMIN_OP_MODIFY_EQ;
   assign step_refs    = op_create_qp || op_destroy_qp || op_create_cq || op_destroy_cq
@@ -420,11 +426,17 @@ module rnic_admin #(
       CHECK: begin
         rsp_status_q <= check_status;
         drain_q      <= '0;
+        spread_q     <= '0;
         if (check_status != ADMIN_STATUS_OK) state_q <= REPLY;
         else                                 state_q <= QP_DOWN;
       end
       QP_DOWN: if (!step_qp_down || m_qp_ready) state_q <= KEY;
-      KEY:     if (!step_key || m_key_ready) state_q <= DRAIN;
+      KEY:     if (!step_key || m_key_ready) state_q <= SPREAD;
+      SPREAD: begin
+        // What was looked up just before the change enters its pipeline within a few cycles.
+        spread_q <= spread_q + 4'd1;
+        if (!step_drain || spread_q == '1) state_q <= DRAIN;
+      end
       DRAIN: begin
         if (!step_drain) state_q <= INIT;
         else             state_q <= DRAIN_WAIT;
@@ -437,7 +449,8 @@ module rnic_admin #(
       INIT:    if (!step_init || (init_left_q & ~init_ready) == '0) state_q <= RQ_INIT;
       RQ_INIT: if (!step_rq_init || (init_left_q & ~init_ready) == '0) state_q <= RQ;
       RQ:      if (!step_rq || m_rq_ready) state_q <= QP;
-      QP:      if (!step_qp || m_qp_ready) state_q <= QP_ERR;
+      QP:      if (!step_qp || m_qp_ready) state_q <= KICK;
+      KICK:    if (!step_kick || m_kick_ready) state_q <= QP_ERR;
       QP_ERR:  if (!to_err || m_error_ready) state_q <= CQ;
       CQ:      if (!step_cq || m_cq_ready) state_q <= EQ;
       EQ:      if (!step_eq || m_eq_ready) begin
@@ -565,6 +578,10 @@ module rnic_admin #(
     qp_error.qpn    = 16'(cmd.number);
     qp_error.status = CQE_STATUS_WR_FLUSH_ERR;
   end
+
+  // Work that was posted while the queue drained.
+  assign m_kick_data  = 16'(cmd.number);
+  assign m_kick_valid = state_q == KICK && step_kick;
 
   assign m_error_data  = qp_error;
   assign m_error_valid = state_q == QP_ERR && to_err;

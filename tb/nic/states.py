@@ -1,0 +1,81 @@
+"""Queue pair states over the whole device: draining, failing, and being reborn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import cocotb
+from cocotb.triggers import ClockCycles
+
+from spec.codes import CqeStatus, QpState
+from spec.layouts import RqWqe, Sge
+from tb.nic.bad_work import good_write, works
+from tb.nic.pair import PORTS, Pair
+from tb.nic.smoke import sges, two_sides
+
+
+@cocotb.test()
+async def a_drained_queue_pair_goes_on_where_it_stopped(dut: Any) -> None:
+    pair = await Pair.start(dut)
+    a, b = await two_sides(pair)
+    a.driver.post_send(a.qp, good_write(a, b, 1))
+    assert (await a.completion()).wr_id == 1
+    assert (await a.driver.modify(7, QpState.SQD)).status == 0
+    for number in (2, 3):
+        a.driver.post_send(a.qp, good_write(a, b, number))
+    await ClockCycles(dut.clk, 1000)
+    assert a.cq.poll() is None, "a draining queue pair started something"
+    assert (await a.driver.modify(7, QpState.RTS)).status == 0
+    for number in (2, 3):
+        done = await a.completion()
+        assert (done.wr_id, done.status) == (number, CqeStatus.SUCCESS)
+
+
+@cocotb.test()
+async def a_queue_pair_sent_to_err_flushes_both_queues_in_order(dut: Any) -> None:
+    pair = await Pair.start(dut)
+    a, b = await two_sides(pair)
+    receive = RqWqe(num_sge=1, sge0=Sge(addr=a.address, length=64, token=a.token))
+    for number in range(5):
+        a.driver.post_recv(a.qp, replace(receive, wr_id=100 + number))
+    long = replace(
+        good_write(a, b), length=60000, data=sges(Sge(addr=a.address, length=60000, token=a.token))
+    )
+    for number in range(40):
+        a.driver.post_send(a.qp, replace(long, wr_id=number))
+    await ClockCycles(dut.clk, 300)
+    assert (await a.driver.modify(7, QpState.ERR)).status == 0
+    a.driver.post_send(a.qp, replace(long, wr_id=40))
+    a.driver.post_recv(a.qp, replace(receive, wr_id=105))
+    sends: list[Any] = []
+    receives: list[Any] = []
+    for _ in range(47):
+        done = await a.completion()
+        (receives if done.wr_id >= 100 else sends).append(done)
+    assert [done.wr_id for done in sends] == list(range(41))
+    assert [done.wr_id for done in receives] == list(range(100, 106))
+    statuses = [done.status for done in sends]
+    finished = statuses.index(CqeStatus.WR_FLUSH_ERR)
+    assert statuses == [CqeStatus.SUCCESS] * finished + [CqeStatus.WR_FLUSH_ERR] * (41 - finished)
+    assert {done.status for done in receives} == {CqeStatus.WR_FLUSH_ERR}
+    await ClockCycles(dut.clk, 300)
+    assert a.cq.poll() is None
+
+
+@cocotb.test()
+async def a_reset_queue_pair_starts_a_new_life(dut: Any) -> None:
+    pair = await Pair.start(dut)
+    a, b = await two_sides(pair)
+    for life in range(3):
+        for number in range(3):
+            a.driver.post_send(a.qp, good_write(a, b, number))
+            done = await a.completion()
+            assert (done.wr_id, done.status) == (number, CqeStatus.SUCCESS), f"life {life}"
+        for side, psns in ((a, (0xFFFFFE, 5)), (b, (5, 0xFFFFFE))):
+            assert (await side.driver.modify(side.qp.number, QpState.RESET)).status == 0
+            side.qp.sq_index = side.qp.rq_index = 0
+            peer = "b" if side is a else "a"
+            number = 9 if side is a else 7
+            await side.driver.connect(side.qp, PORTS[peer], number, sq_psn=psns[0], rq_psn=psns[1])
+    await works(a, b)
