@@ -272,12 +272,10 @@ module rnic_rsp_check #(
   assign entries     = producer - consumer;
 
   // Payload and pad against the place in the message.
-  always_comb begin
-    bad_size = hdr.pad != 2'(-hdr.payload_len) || hdr.payload_len > mtu;
-    if (info.first || info.middle) bad_size = bad_size || hdr.payload_len != mtu;
-    if (info.last)                 bad_size = bad_size || hdr.payload_len == '0;
-    if (is_read)                   bad_size = bad_size || hdr.payload_len != '0;
-  end
+  assign bad_size = hdr.pad != 2'(-hdr.payload_len) || hdr.payload_len > mtu
+                 || ((info.first || info.middle) && hdr.payload_len != mtu)
+                 || (info.last && hdr.payload_len == '0)
+                 || (is_read && hdr.payload_len != '0);
 
   assign bad_reth = info.reth && {32'd0, hdr.reth_len} > MAX_MESSAGE;
 
@@ -340,34 +338,32 @@ module rnic_rsp_check #(
 
   // ------------------------------------------------------------------ judge
 
-  logic repeated_read;
-  logic out_of_order;
-  logic repeated;
-  logic fatal_early;
-  logic crowded;
-  logic no_entry;
-  logic fatal_length;
-  logic good;
+  logic        live;
+  logic        accepted;
+  logic        repeated_read;
+  logic        out_of_order;
+  logic        repeated;
+  logic        fatal_early;
+  logic        crowded;
+  logic        no_entry;
+  logic        fatal_length;
+  logic        good;
+  logic [23:0] msn_d;
 
-  always_comb begin
-    repeated_read = 1'b0;
-    out_of_order  = 1'b0;
-    repeated      = 1'b0;
-    fatal_early   = 1'b0;
-    crowded       = 1'b0;
-    no_entry      = 1'b0;
-    fatal_length  = 1'b0;
-    good          = 1'b0;
-    if (ctx_q.dead)                       good          = 1'b0;
-    else if (behind_q && is_read)         repeated_read = 1'b1;
-    else if (behind_q)                    repeated      = 1'b1;
-    else if (!expected_q)                 out_of_order  = 1'b1;
-    else if (refused_q || too_many_q)     fatal_early   = 1'b1;
-    else if (is_read && full_q)           crowded       = 1'b1;
-    else if (info.takes_wqe && !entry_q)  no_entry      = 1'b1;
-    else if (bad_length_q)                fatal_length  = 1'b1;
-    else                                  good          = 1'b1;
-  end
+  // Exactly one of these, or none for a dead QP. Plain assigns, here and wherever an always_comb
+  // reads the result: Icarus 11 runs all always_comb blocks of a module when a value that one of
+  // them reads changes on the way to its final value, which never ends if another makes it.
+  assign live          = !ctx_q.dead;
+  assign repeated_read = live && behind_q && is_read;
+  assign repeated      = live && behind_q && !is_read;
+  assign out_of_order  = live && !behind_q && !expected_q;
+  assign fatal_early   = live && expected_q && (refused_q || too_many_q);
+  assign accepted      = live && expected_q && !refused_q && !too_many_q;
+  assign crowded       = accepted && is_read && full_q;
+  assign no_entry      = accepted && info.takes_wqe && !entry_q;
+  assign fatal_length  = accepted && !crowded && !no_entry && bad_length_q;
+  assign good          = accepted && !crowded && !no_entry && !bad_length_q;
+  assign msn_d         = ends ? ctx_q.msn + 24'd1 : ctx_q.msn;
 
   logic flush_hand;
   logic flush_entry;
@@ -462,7 +458,7 @@ module rnic_rsp_check #(
       ctx_d.epsn     = ctx_q.epsn + (is_read ? packets_q : 24'd1);
       ctx_d.in_send  = is_send && !ends;
       ctx_d.in_write = is_write && !ends;
-      if (ends) ctx_d.msn = ctx_q.msn + 24'd1;
+      ctx_d.msn      = msn_d;
       if (is_write) begin
         ctx_d.wr_va   = (info.first ? hdr.reth_va : ctx_q.wr_va) + 64'(hdr.payload_len);
         ctx_d.wr_left = (info.first ? hdr.reth_len : ctx_q.wr_left) - 32'(hdr.payload_len);
@@ -482,18 +478,20 @@ module rnic_rsp_check #(
   // ------------------------------------------------------------------ command
 
   rx_retire_t retire;
-  rsp_cmd_t   cmd;
+  rx_retire_t flush_retire;
+  logic       takes_wqe;
+  logic [RSP_CMD_W-1:0] frame_cmd;
+  logic [RSP_CMD_W-1:0] flush_cmd;
   logic [7:0] recv_op;
   logic [7:0] recv_flags;
 
-  always_comb begin
-    recv_op    = CQE_OP_RECV;
-    recv_flags = hdr.solicited ? CQE_FLAG_SOLICITED : 8'd0;
-    if (info.immdt) recv_op = is_write ? CQE_OP_RECV_WRITE_IMM : CQE_OP_RECV_IMM;
-    if (info.ieth)  recv_op = CQE_OP_RECV_INV;
-    if (info.immdt) recv_flags = recv_flags | CQE_FLAG_IMMEDIATE;
-    if (info.ieth)  recv_flags = recv_flags | CQE_FLAG_INVALIDATED;
-  end
+  assign recv_op = info.ieth   ? CQE_OP_RECV_INV
+                 : !info.immdt ? CQE_OP_RECV
+                 : is_write    ? CQE_OP_RECV_WRITE_IMM : CQE_OP_RECV_IMM;
+
+  assign recv_flags = (hdr.solicited ? CQE_FLAG_SOLICITED : 8'd0)
+                    | (info.immdt ? CQE_FLAG_IMMEDIATE : 8'd0)
+                    | (info.ieth ? CQE_FLAG_INVALIDATED : 8'd0);
 
   always_comb begin
     retire            = '0;
@@ -544,7 +542,7 @@ module rnic_rsp_check #(
     if (good) begin
       retire.kind      = is_read ? RETIRE_KIND_READ : RETIRE_KIND_ACK;
       retire.reply     = hdr.ack_req && !is_read;
-      retire.msn       = ctx_d.msn;
+      retire.msn       = msn_d;
       retire.cqe       = (is_send && ends) || (is_write && info.takes_wqe);
       retire.cqe_flags = recv_flags;
       if (is_write && !starts) begin
@@ -556,32 +554,25 @@ module rnic_rsp_check #(
   end
 
   always_comb begin
-    cmd               = '0;
-    cmd.retire        = retire;
-    cmd.kind          = RSP_CMD_FRAME;
-    cmd.takes_wqe     = info.takes_wqe && (good || fatal_length);
-    cmd.scatter       = good && is_send;
-    cmd.store         = good && is_write;
-    cmd.ends          = ends;
-    cmd.invalidate    = good && info.ieth;
-    cmd.payload_len   = hdr.payload_len;
-    cmd.payload_off   = hdr.payload_off;
-    cmd.payload_beats = hdr.payload_beats;
-    cmd.pd            = cfg.pd;
-    cmd.rq_id         = cfg.rq_id;
-    cmd.index         = consumer_q;
-    if (flushing_q) begin
-      cmd            = '0;
-      cmd.kind       = flush_hand ? RSP_CMD_FLUSH_HAND : RSP_CMD_FLUSH_WQE;
-      cmd.takes_wqe  = !flush_hand;
-      cmd.rq_id      = 16'(scan_q);
-      cmd.index      = consumer_q;
-      cmd.retire.qpn = 16'(scan_q);
-      cmd.retire.cqn = flush_cfg.recv_cq;
-    end
+    flush_retire     = '0;
+    flush_retire.qpn = 16'(scan_q);
+    flush_retire.cqn = flush_cfg.recv_cq;
   end
 
-  assign m_cmd_data = cmd;
+  // In the order of rsp_cmd_t.
+  assign takes_wqe = info.takes_wqe && (good || fatal_length);
+
+  assign frame_cmd = {
+    retire, RSP_CMD_FRAME, takes_wqe, good && is_send, good && is_write, ends, good && info.ieth,
+    hdr.payload_len, hdr.payload_off, hdr.payload_beats, cfg.pd, cfg.rq_id, consumer_q
+  };
+
+  assign flush_cmd = {
+    flush_retire, flush_hand ? RSP_CMD_FLUSH_HAND : RSP_CMD_FLUSH_WQE, !flush_hand, 4'd0,
+    13'd0, 6'd0, 7'd0, 16'd0, 16'(scan_q), consumer_q
+  };
+
+  assign m_cmd_data = flushing_q ? flush_cmd : frame_cmd;
 
   assign ev_duplicate_en = finished && (repeated || repeated_read);
   assign ev_sequence_en  = finished && out_of_order;

@@ -204,7 +204,8 @@ module rnic_rsp_receive #(
     if (state_q == PREPARE) begin
       now_q      <= found;
       now_q.dead <= ctx_read.dead || poisoned;
-      space_q    <= 34'(found.sge0.length) + 34'(found.sge1.length) + 34'(found.sge2.length);
+      space_q    <= {2'd0, found.sge0.length} + {2'd0, found.sge1.length}
+                  + {2'd0, found.sge2.length};
       bad_wqe_q  <= cmd.takes_wqe
                  && (wqe_error || wqe.num_sge > 4'(MAX_RECV_SGE) || wqe.index != cmd.index);
     end
@@ -241,11 +242,7 @@ module rnic_rsp_receive #(
   assign invalidating = works && cmd.invalidate && !fails && !placing;
   assign last         = !placing || (take == left_q && !cmd.invalidate);
 
-  always_comb begin
-    rest0        = part0_q;
-    rest0.addr   = part0_q.addr + 64'(take);
-    rest0.length = part0_q.length - 32'(take);
-  end
+  assign rest0        = {part0_q.token, part0_q.length - 32'(take), part0_q.addr + 64'(take)};
 
   assign done = state_q == EMIT && (is_frame ? m_work_valid && m_work_ready && last : m_flush_ready);
 
@@ -298,7 +295,6 @@ module rnic_rsp_receive #(
 
   rx_retire_t retire;
   mem_req_t   mem;
-  rx_work_t   work;
 
   always_comb begin
     retire           = cmd.retire;
@@ -344,17 +340,8 @@ module rnic_rsp_receive #(
     end
   end
 
-  always_comb begin
-    work               = '0;
-    work.first         = first_q;
-    work.last          = last;
-    work.payload_off   = cmd.payload_off;
-    work.payload_beats = cmd.payload_beats;
-    work.mem           = mem;
-    work.retire        = retire;
-  end
-
-  assign m_work_data  = work;
+  // In the order of RxWork.
+  assign m_work_data  = {retire, mem, cmd.payload_beats, cmd.payload_off, last, first_q};
   assign m_work_valid = state_q == EMIT && is_frame && !skip;
 
   // ------------------------------------------------------------------ flushed entries

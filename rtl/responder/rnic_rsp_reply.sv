@@ -161,12 +161,9 @@ module rnic_rsp_reply #(
                     && list_valid && pkt_ready;
   assign list_pop    = take_turn;
 
-  always_comb begin
-    qpn = qpn_q;
-    if (state_q == TAKE) qpn = list_head;
-    if (take_order)      qpn = order.qpn[QP_W-1:0];
-    if (take_result)     qpn = result.qpn[QP_W-1:0];
-  end
+  assign qpn = take_result ? result.qpn[QP_W-1:0]
+             : take_order  ? order.qpn[QP_W-1:0]
+             : taking      ? list_head : qpn_q;
 
   assign stored         = state_q == STORE && (!from_result_q || error_ready);
   assign s_reply_ready  = stored && !from_result_q;
@@ -327,6 +324,9 @@ module rnic_rsp_reply #(
   logic        more;
   tx_packet_t  packet;
   mem_req_t    mem;
+  logic [TX_PACKET_W-1:0] packet_bits;
+
+  assign packet_bits = packet;
 
   assign closed   = !cfg.exists || cfg.state == QP_STATE_RESET || cfg.state == QP_STATE_INIT;
   assign has_read = !closed && ctx_q.head != ctx_q.tail;
@@ -394,7 +394,6 @@ module rnic_rsp_reply #(
     packet.psn         = ctx_q.ack_psn;
     packet.syndrome    = ctx_q.ack_syndrome;
     packet.msn         = ctx_q.ack_msn;
-    packet.mem         = mem;
     if (has_read) begin
       packet.psn         = job.psn;
       packet.payload_len = piece_q;
@@ -410,7 +409,7 @@ module rnic_rsp_reply #(
   stream_fifo #(.DATA_W(TX_PACKET_W), .DEPTH(2)) u_packets (
     .clk,
     .rst,
-    .s_data  (packet),
+    .s_data  ({mem, packet_bits[TX_PACKET_W-MEM_REQ_W-1:0]}),
     .s_valid (sending && want_pkt),
     .s_ready (pkt_ready),
     .m_data  (m_pkt_data),
@@ -423,12 +422,8 @@ module rnic_rsp_reply #(
 
   // A turn ends with the QP on the list again or with nothing left; an order or a failure puts
   // it on the list unless it stands there.
-  always_comb begin
-    list_in   = qpn_q;
-    list_push = 1'b0;
-    if (stored) list_push = !listed_q[qpn_q] && (!from_result_q || newly_failed);
-    if (sent)   list_push = more;
-  end
+  assign list_in   = qpn_q;
+  assign list_push = sent ? more : stored && !listed_q[qpn_q] && (!from_result_q || newly_failed);
 
   always_ff @(posedge clk) begin
     if (stored && list_push) listed_q[qpn_q] <= 1'b1;

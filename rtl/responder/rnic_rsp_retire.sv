@@ -190,29 +190,19 @@ module rnic_rsp_retire #(
   assign ends      = !flushing_q && !poison_now_q && (fails || retire.fatal);
   assign is_failed = failed_q == {1'b1, flushing_q ? flush.index : retire.wqe_index};
 
-  always_comb begin
-    fault_status   = CQE_STATUS_LOC_QP_OP_ERR;
-    fault_syndrome = SYNDROME_NAK_REMOTE_OPERATION;
-    if (done.fault == RX_FAULT_LOCAL_KEY) fault_status = CQE_STATUS_LOC_PROT_ERR;
-    if (done.fault == RX_FAULT_KEY) begin
-      fault_status   = CQE_STATUS_REM_ACCESS_ERR;
-      fault_syndrome = SYNDROME_NAK_REMOTE_ACCESS;
-    end
-    if (inv_fails) begin
-      fault_status   = CQE_STATUS_REM_INV_REQ_ERR;
-      fault_syndrome = SYNDROME_ACK_NO_CREDITS;
-    end
-  end
+  assign fault_status   = done.fault == RX_FAULT_BUS       ? CQE_STATUS_LOC_QP_OP_ERR
+                        : done.fault == RX_FAULT_LOCAL_KEY ? CQE_STATUS_LOC_PROT_ERR
+                        : inv_fails ? CQE_STATUS_REM_INV_REQ_ERR : CQE_STATUS_REM_ACCESS_ERR;
+  assign fault_syndrome = done.fault != RX_FAULT_KEY ? SYNDROME_NAK_REMOTE_OPERATION
+                        : inv_fails ? SYNDROME_ACK_NO_CREDITS : SYNDROME_NAK_REMOTE_ACCESS;
 
   assign status   = fails ? fault_status : retire.cqe_status;
   assign syndrome = fails ? fault_syndrome : retire.syndrome;
 
   // One completion for every entry taken: by its message, by what failed, or flushed.
-  always_comb begin
-    complete = retire.cqe || (fails && retire.holds_wqe);
-    if (poison_now_q) complete = retire.cqe && !is_failed;
-    if (flushing_q)   complete = !flush.nothing && !is_failed;
-  end
+  assign complete = flushing_q   ? !flush.nothing && !is_failed
+                  : poison_now_q ? retire.cqe && !is_failed
+                                 : retire.cqe || (fails && retire.holds_wqe);
 
   cqe_req_t   cqe;
   rsp_reply_t reply;

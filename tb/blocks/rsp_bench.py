@@ -1,4 +1,4 @@
-"""The bench of the responder: a fake receive pipeline, host memory, configuration tables, and checks."""
+"""The bench of the responder: a fake receive pipeline, host memory, tables, and checks."""
 
 from __future__ import annotations
 
@@ -104,9 +104,7 @@ class Bench:
             "m_dma": (DmaReadReq, self._on_read),
         }  # fmt: skip
         self.sinks = {
-            name: StreamSink(
-                dut, name, record=record, on_beat=action, stall=stall_pattern(stall)
-            )
+            name: StreamSink(dut, name, record=record, on_beat=action, stall=stall_pattern(stall))
             for name, (record, action) in sinks.items()
         }
         self.tables = [
@@ -311,8 +309,8 @@ class Bench:
         quiet = 0
         for _ in range(60_000):
             await RisingEdge(self.dut.clk)
-            busy = self.expected or self.moving or self.reads or self.flushes or not self.done.empty()
-            busy = busy or not self.flush.empty() or not self.req.empty()
+            busy = self.expected or self.moving or self.reads or self.flushes
+            busy = busy or not (self.done.empty() and self.flush.empty() and self.req.empty())
             busy = busy or any(sink.valid.value == 1 for sink in self.sinks.values())
             quiet = 0 if busy else quiet + 1
             if quiet > 60:
@@ -384,11 +382,9 @@ def match_acks(qp: Qp, due: list[Order], left: deque[TxPacket], *, final: bool) 
         found.append(left.popleft())
     if final and due:
         assert found, f"{due[-1]} was not answered"
-        stands = found[-1].syndrome & 0x60 != 0
-        while stands and not is_ack(found[-1], due[-1]) and (due[-1].psn + 1) % (1 << 24) == (
-            found[-1].psn
-        ):
-            due = due[:-1]  # a repeated acknowledge does not remove a NAK
+        # A repeated acknowledge does not remove a NAK.
+        while found[-1].syndrome & 0x60 and (due[-1].psn + 1) % (1 << 24) == found[-1].psn:
+            due = due[:-1]
         assert is_ack(found[-1], due[-1]), (found[-1], due)
     place = len(due)
     for packet in reversed(found):
@@ -404,16 +400,21 @@ def is_ack(packet: TxPacket, order: Order) -> bool:
     )  # fmt: skip
 
 
+def check_whole(qp: Qp, packet: TxPacket) -> None:
+    """A response of this queue pair in one piece."""
+    flags = (packet.first, packet.last, packet.response, packet.local_op, packet.qpn)
+    assert flags == (1, 1, 1, 0, qp.number)
+
+
 def check_ack(qp: Qp, packet: TxPacket) -> None:
     """The other fields of an acknowledge."""
-    assert packet.first and packet.last and packet.response and not packet.local_op
-    assert packet.payload_len == 0 and packet.mem.kind == SegKind.NONE
-    assert packet.qpn == qp.number
+    check_whole(qp, packet)
+    assert (packet.payload_len, packet.mem.kind) == (0, SegKind.NONE)
 
 
 def check_read(qp: Qp, packet: TxPacket, order: Order, va: int, size: int) -> None:
     """The other fields of a read response."""
-    assert packet.first and packet.last and packet.response
+    check_whole(qp, packet)
     assert (packet.syndrome, packet.msn) == (Syndrome.ACK_NO_CREDITS, order.msn)
     mem = packet.mem
     if size:
@@ -421,4 +422,3 @@ def check_read(qp: Qp, packet: TxPacket, order: Order, va: int, size: int) -> No
         assert (mem.token, mem.pd, mem.access) == (order.rkey, qp.config.pd, Access.REMOTE_READ)
     else:
         assert mem.kind == SegKind.NONE
-

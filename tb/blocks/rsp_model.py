@@ -14,7 +14,8 @@ from spec.layouts import CqeFlag, CqeOp, RqWqe, Sge
 from spec.streams import QpConfig, RxFault, RxHeader
 
 SPACE = 1 << 24
-SENDS = {0: "first", 1: "middle", 2: "last", 3: "last", 4: "only", 5: "only", 0x16: "last", 0x17: "only"}
+SENDS = {0: "first", 1: "middle", 2: "last", 3: "last", 4: "only", 5: "only"}
+SENDS |= {0x16: "last", 0x17: "only"}
 WRITES = {6: "first", 7: "middle", 8: "last", 9: "last", 10: "only", 11: "only"}
 IMMEDIATE = {3, 5, 9, 11}
 INVALIDATE = {0x16, 0x17}
@@ -157,15 +158,13 @@ class Model:
             for old in qp.reads:
                 offset = (hdr.psn - old.psn) % SPACE * qp.mtu
                 inside = offset == 0 or offset < old.length
-                if inside and (hdr.reth_va, hdr.reth_len) == (old.va + offset, old.length - offset):
-                    if hdr.reth_rkey == old.rkey:
-                        self._read(qp, hdr, out)
+                rest = (old.va + offset, old.length - offset, old.rkey)
+                if inside and (hdr.reth_va, hdr.reth_len, hdr.reth_rkey) == rest:
+                    self._read(qp, hdr, out)
 
     @staticmethod
     def _read(qp: Qp, hdr: RxHeader, out: Outcome) -> None:
-        out.order = Order(
-            hdr.psn, qp.msn, 0x1F, True, hdr.reth_va, hdr.reth_rkey, hdr.reth_len
-        )
+        out.order = Order(hdr.psn, qp.msn, 0x1F, True, hdr.reth_va, hdr.reth_rkey, hdr.reth_len)
         out.silent = False
 
     def _expected(self, qp: Qp, hdr: RxHeader, out: Outcome) -> None:
@@ -213,9 +212,8 @@ class Model:
     @staticmethod
     def _bad_length(qp: Qp, hdr: RxHeader, kind: str, place: str) -> bool:
         size = hdr.payload_len
-        if hdr.pad != -size % 4 or size > qp.mtu:
-            return True
-        if place in ("first", "middle") and size != qp.mtu:
+        whole = place in ("first", "middle")
+        if hdr.pad != -size % 4 or size > qp.mtu or (whole and size != qp.mtu):
             return True
         if place == "last" and size == 0:
             return True
