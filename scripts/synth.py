@@ -63,7 +63,7 @@ def lutram_cost(depth: int, kind: str) -> int:
 def script(top: str) -> str:
     """Map ``top``; stop on the way to see which memories found no place."""
     files = " ".join(relative(closure(top)))
-    synth = f"synth_xilinx -family xcup -noiopad -noclkbuf -top {top}"
+    synth = f"synth_xilinx -family xcup -uram -noiopad -noclkbuf -top {top}"
     out = (FOLDER / top).relative_to(ROOT)
     return f"""
 read_verilog -sv -Irtl/include {files}
@@ -162,7 +162,7 @@ def report(table: dict[str, Counter[str]]) -> str:
     lines = [
         "# Synthesis",
         "",
-        "Written by `make synth`: Yosys `synth_xilinx -family xcup`, default parameters, no",
+        "Written by `make synth`: Yosys `synth_xilinx -family xcup -uram`, default parameters, no",
         "flattening; each row includes what is below the module. A module used with several",
         "parameters shows its largest variant. LUTRAM is counted in LUTs and not part of LUT.",
         "",
