@@ -139,7 +139,8 @@ module rnic_tx_buffer #(
     room <= room + (PTR_W + 1)'(fetch)
                  + (drop_en ? (PTR_W + 1)'(end_beats) : '0)
                  - (take_en ? (PTR_W + 1)'(take_beats) : '0);
-    if (rst) room <= (PTR_W + 1)'(DEPTH);
+    // One beat short of full, because rd_q == commit_q means empty.
+    if (rst) room <= (PTR_W + 1)'(DEPTH - 1);
   end
 
   assign ev_packet   = m_axis_tx_tvalid && m_axis_tx_tready && m_axis_tx_tlast;
