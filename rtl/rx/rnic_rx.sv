@@ -16,10 +16,10 @@
 `include "streams.svh"
 
 module rnic_rx #(
-  parameter int DEST_LATENCY = 2,   // cycles from rx_dest_gid to its answer, 1 to 3
-  parameter int BEATS        = 512, // payload buffer
-  parameter int FRAMES       = 128, // header buffer
-  parameter int LINES        = 256  // page-list cache
+  parameter int DEST_LATENCY = 2,    // cycles from rx_dest_gid to its answer, 1 to 3
+  parameter int BEATS        = 1024, // payload buffer: covers two reads of memory, entry and page
+  parameter int FRAMES       = 128,  // header buffer
+  parameter int LINES        = 256   // page-list cache
 ) (
   input  logic            clk,
   input  logic            rst,

@@ -11,7 +11,7 @@ from cocotb.utils import get_sim_time
 from tb.blocks.tx_bench import ACK, MEMORY, PRIVILEGED, Bench, Job
 from tb.streams import CLOCK_NS, cycles, random_stalls
 
-WRITE_ONLY, WRITE_MIDDLE, SEND_ONLY = 0x0A, 0x07, 0x04
+WRITE_ONLY, WRITE_MIDDLE, SEND_ONLY, READ_REQUEST = 0x0A, 0x07, 0x04, 0x0C
 LATENCIES = (0, 250)
 
 
@@ -81,6 +81,15 @@ async def acknowledges_take_one_cycle(dut):
     rate = await cycles_per_packet(bench, [bench.job(0, ACK, []) for _ in range(300)], 40)
     dut._log.info("acknowledge: %.3f cycles", rate)
     assert rate <= 1.01
+
+
+@cocotb.test()
+async def requests_keep_their_distance(dut):
+    """Two beats each, but the peer looks at one in three cycles."""
+    bench = await Bench.start(dut)
+    rate = await cycles_per_packet(bench, [bench.job(0, READ_REQUEST, []) for _ in range(300)], 40)
+    dut._log.info("READ request: %.3f cycles", rate)
+    assert 2.99 <= rate <= 3.01
 
 
 @cocotb.test()
