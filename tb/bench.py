@@ -18,11 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tb.nic.bench_rows import LATENCIES, ROWS, Result
-from tb.sim import BUILD, DEFAULT_SEED, Design, SimulationFailed, build, run
-from tb.sources import ROOT
+from tb.nic.design import PAIR, PAIR_TOP
+from tb.sim import BUILD, DEFAULT_SEED, SimulationFailed, run
 
 MODULES = ("tb.nic.bench_bulk", "tb.nic.bench_small", "tb.nic.bench_latency")
-WRAPPER = "tb/hdl/rnic_pair.sv"
 OUTPUT = BUILD / "bench"
 WIDTH = 104
 COLOUR = {"ok": "green", "over budget": "yellow", "over limit": "bold red"}
@@ -35,13 +34,12 @@ def measure(
     run_dir = output / f"latency-{latency}"
     rows = run_dir / "rows.jsonl"
     run(
-        "rnic_pair",
+        PAIR_TOP,
         ",".join(MODULES),
-        sources=[WRAPPER],
         testcase=test,
         run_dir=run_dir,
         env={"BENCH_LATENCY": str(latency), "BENCH_RESULTS": str(rows)},
-        **knobs,
+        **(PAIR | knobs),
     )
     return read_rows(rows)
 
@@ -91,16 +89,16 @@ def main(
     waves: Annotated[bool, typer.Option(help="write an FST beside each log")] = False,
     latency: Annotated[list[int] | None, typer.Option(help="memory latency in cycles")] = None,
     jobs: Annotated[int, typer.Option(help="simulations at once")] = 2,
-    optimize: Annotated[bool, typer.Option(help="build slower, run faster")] = True,
+    optimize: Annotated[bool, typer.Option(help="build slower, run faster")] = False,
 ) -> None:
     """Measure, print and leave build/bench/bench.json; fails when a row is over its limit."""
     console = Console(width=max(WIDTH, Console().width))
-    design: dict[str, Any] = {"simulator": sim, "waves": waves, "optimize": optimize}
-    latencies = latency or LATENCIES
+    knobs: dict[str, Any] = {
+        "test": test, "seed": seed, "simulator": sim, "waves": waves, "optimize": optimize,
+    }  # fmt: skip
     try:
-        build(Design("rnic_pair", sources=((ROOT / WRAPPER).resolve(),), **design))
-        with ThreadPoolExecutor(jobs) as pool:
-            runs = [pool.submit(measure, at, test=test, seed=seed, **design) for at in latencies]
+        with ThreadPoolExecutor(jobs) as pool, console.status("building and measuring"):
+            runs = [pool.submit(measure, at, **knobs) for at in latency or LATENCIES]
             results = [row for each in runs for row in each.result()]
     except SimulationFailed as error:
         console.print(str(error), markup=False)

@@ -17,7 +17,7 @@ SLOW_MEMORY = 250
 def _measure(latency: int, folder: str, *tests: str) -> dict[str, Result]:
     output: Path = runs_folder() / folder
     seed = int(os.environ.get("SEED", DEFAULT_SEED))
-    rows = measure(latency, test=list(tests) or None, output=output, optimize=True, seed=seed)
+    rows = measure(latency, test=list(tests) or None, output=output, seed=seed)
     return {row.id: row for row in rows}
 
 
