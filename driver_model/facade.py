@@ -74,6 +74,11 @@ class WaitedCq:
         self.status = status
         self._fired.set()
 
+    async def fired(self) -> None:
+        """The notification callback has been called since the last wait."""
+        await self._fired.wait()
+        self._fired.clear()
+
     def poll(self, limit: int = 1 << 30) -> list[NdkResultEx]:
         """The results that are there."""
         results: list[NdkResultEx] = []

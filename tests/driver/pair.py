@@ -22,7 +22,7 @@ from driver_model.qp import Qp
 class Side:
     """One end of a connection."""
 
-    device: LoopbackDevice
+    device: Any
     facade: Facade
     pd: Pd
     cq: WaitedCq
@@ -48,6 +48,10 @@ class Pair:
     a: Side
     b: Side
 
+    async def pause(self, nanoseconds: int) -> None:
+        """Let time pass."""
+        self.world.settle(nanoseconds)
+
 
 async def open_side(
     world: World, number: int, push: PushMode = PushMode.INLINE_WHEN_EMPTY, **limits: int
@@ -70,9 +74,16 @@ async def make_side(
 ) -> Side:
     """An adapter with a PD, a CQ, a QP and a registered buffer."""
     device, facade = await open_side(world, number, push)
+    return await furnish(device, facade, f"qp {number}", size, cq_depth, **qp)
+
+
+async def furnish(
+    device: Any, facade: Facade, context: str, size: int = 40_000, cq_depth: int = 64, **qp: Any
+) -> Side:
+    """A PD, a CQ, a QP and a registered buffer on an adapter that is up."""
     pd = await facade.create_pd()
     cq = await facade.create_cq(cq_depth)
-    pair = await facade.create_qp(pd, cq, cq, context=f"qp {number}", **qp)
+    pair = await facade.create_qp(pd, cq, cq, context=context, **qp)
     memory = facade.memory.allocate(size, offset=100)
     mr = await facade.register(pd, memory)
     return Side(device, facade, pd, cq, pair, memory, mr)
