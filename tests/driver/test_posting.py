@@ -104,7 +104,10 @@ def test_exactly_depth_requests_fit_and_a_read_result_makes_room() -> None:
         for queue in range(3):
             assert a.qp.receive(queue, [a.sge()], 1) is Status.SUCCESS
         assert a.qp.receive(3, [a.sge()], 1) is Status.NO_MORE_ENTRIES
-        write = lambda n: a.qp.write(n, [a.sge()], 1, b.memory.address, b.token, 0)  # noqa: E731
+
+        def write(number: int) -> Status:
+            return a.qp.write(number, [a.sge()], 1, b.memory.address, b.token, 0)
+
         assert [write(n) for n in range(6)] == [0, 0, 0, 0, 0, Status.NO_MORE_ENTRIES]
         assert [r.request_context for r in await a.cq.results(5)] == [0, 1, 2, 3, 4]
         assert [write(n) for n in range(6)] == [0, 0, 0, 0, 0, Status.NO_MORE_ENTRIES]
@@ -170,7 +173,10 @@ def test_silent_completions_of_many_queues_find_room_in_a_small_cq() -> None:
 def test_deferred_requests_wait_for_one_that_is_not() -> None:
     async def scenario(pair: Pair) -> None:
         a, b = pair.a, pair.b
-        write = lambda n, f: a.qp.write(n, [a.sge()], 1, b.memory.address, b.token, f)  # noqa: E731
+
+        def write(number: int, flags: int) -> Status:
+            return a.qp.write(number, [a.sge()], 1, b.memory.address, b.token, flags)
+
         assert [write(n, OpFlag.DEFER) for n in range(3)] == [0, 0, 0]
         assert a.qp.receive(None, [a.sge()], 1) is Status.SUCCESS
         pair.world.settle()

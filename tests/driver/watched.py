@@ -7,6 +7,7 @@ from collections.abc import Callable
 from driver_model.cq import Cq
 from driver_model.facade import WaitedCq, connect_pair
 from driver_model.ndkpi import NdkResult, OpFlag, Out
+from driver_model.qp import Qp
 from driver_model.status import Status
 from tests.driver.pair import Pair, paired
 
@@ -19,7 +20,8 @@ class Watched:
         self.calls: list[Status] = []
         self.inside: Callable[[], None] = lambda: None
         self.cq: Cq
-        self.taken = 0
+        self.qp: Qp  # receives into it
+        self.sender: Qp
 
     @classmethod
     async def make(cls, pair: Pair, depth: int = 64) -> Watched:
