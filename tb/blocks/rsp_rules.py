@@ -320,6 +320,36 @@ async def repeated_acknowledge_does_not_remove_a_nak(dut):
 
 
 @cocotb.test()
+async def entry_of_a_send_that_failed_in_its_first_packet_completes_once(dut):
+    bench = await Bench.start(dut)
+    bench.fault = lambda outcome: RxFault.LOCAL_KEY
+    qp = await bench.create_qp(1, path_mtu=1)
+    for _ in range(3):
+        await bench.post(qp.ring, 1000)
+    await refused(bench, qp, SEND_FIRST, 256)
+
+
+@cocotb.test()
+async def repeated_read_does_not_swallow_a_newer_acknowledge(dut):
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1, path_mtu=1)
+    bench.request(qp, READ, reth_len=10)
+    await bench.settle()
+    other = await bench.create_qp(2, path_mtu=1)
+    bench.sinks["m_pkt"].paused = True
+    for _ in range(3):
+        bench.request(other, WRITE_ONLY, ack_req=1)
+        await cycles(dut, 30)
+    last = bench.request(qp, WRITE_ONLY, ack_req=1).hdr.psn
+    old = qp.reads[0]
+    bench.request(qp, READ, psn=old.psn, reth_va=old.va, reth_len=10, reth_rkey=old.rkey)
+    await cycles(dut, 60)
+    bench.sinks["m_pkt"].paused = False
+    await bench.settle()
+    assert [(p.opcode, p.psn) for p in bench.packets[1][1:]] == [(0x10, old.psn), (0x11, last)]
+
+
+@cocotb.test()
 async def one_sequence_nak_per_gap(dut):
     bench = await Bench.start(dut)
     qp = await bench.create_qp(1)
