@@ -7,7 +7,7 @@
 //                     ├─► turn: whose data comes next ──► s_data of that client ─► W
 //                     └─► wait: whose answer comes next ◄── B ─► m_done
 //
-// Addresses run up to 16 bursts ahead of the data and 128 bursts ahead of the answers. With data at
+// Addresses run up to 16 bursts ahead of the data and 256 bursts ahead of the answers. With data at
 // hand W has no gap, neither in a burst nor between bursts. A client offers the data of a burst
 // without waiting for anything of another client: W waits for it, and all others behind it do.
 // `m_done_en` comes once per burst, in the client's order, with `m_done_error` for SLVERR or DECERR.
@@ -54,7 +54,7 @@ module rnic_host_write #(
 
   localparam int CLIENT_W   = CLIENTS > 1 ? $clog2(CLIENTS) : 1;
   localparam int AHEAD      = 16;
-  localparam int UNANSWERED = 128;
+  localparam int UNANSWERED = 256;
 
   // Grant: the address register, the turn and the wait take it together or not at all.
 

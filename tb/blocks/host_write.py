@@ -121,9 +121,9 @@ async def no_gap_between_bursts(dut, beats):
 
 
 @cocotb.test()
-async def up_to_128_bursts_wait_for_their_answer(dut):
+async def up_to_256_bursts_wait_for_their_answer(dut):
     bench = await Bench.start(dut, Timing(write_latency=400))
-    for index in range(200):
+    for index in range(400):
         bench.write(index % bench.clients, 0, [index], [1])
-    await bench.until(lambda: sum(map(len, bench.done)) == 200)
-    assert bench.axi.counters.peak_writes == 128
+    await bench.until(lambda: sum(map(len, bench.done)) == 400)
+    assert bench.axi.counters.peak_writes == 256
