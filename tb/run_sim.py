@@ -97,6 +97,7 @@ def simulate(
     waves: bool = False,
     small: bool = False,
     run_dir: Path | None = None,
+    capture: Path | None = None,
     watch: Any = None,
 ) -> Outcome:
     """Run scenarios in one simulation; `watch` is called with every line of progress."""
@@ -120,7 +121,7 @@ def simulate(
                     watch(line)
         outcome.seconds = time.monotonic() - began
         outcome.error = child.error
-    save_capture(names, run_dir)
+    save_capture(names, run_dir, capture or CAPTURE)
     return outcome
 
 
@@ -147,7 +148,7 @@ def _again(names: Sequence[str], simulator: str, seed: int) -> str:
     return f"make sim{test} SEED={seed} SIM={simulator}"
 
 
-def save_capture(names: Sequence[str], run_dir: Path, target: Path = CAPTURE) -> None:
+def save_capture(names: Sequence[str], run_dir: Path, target: Path) -> None:
     """All frames of a run in one capture, there at once or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(f".{os.getpid()}")
@@ -244,7 +245,7 @@ def show_list(console: Console) -> None:
     sheet.add_column("scenario", no_wrap=True)
     sheet.add_column("what it does")
     for entry in SCENARIOS.values():
-        sheet.add_row(entry.name, entry.about + ("  (also on Icarus)" if entry.quick else ""))
+        sheet.add_row(entry.name, entry.about + ("  (default on Icarus)" if entry.quick else ""))
     console.print(sheet)
 
 

@@ -248,6 +248,12 @@ class World:
                 wrong = region.wrong()
                 assert wrong is None, f"{host.name}: region at {region.base:#x}: {wrong}"
 
+    def spoil(self) -> None:
+        """Change one bit that nobody may touch."""
+        region = self.b.regions[0]
+        last = region.buffer.size - 1
+        region.buffer.write(bytes([region.image[last] ^ 1]), last)
+
     async def check_quiet(self, healthy: bool = True) -> None:
         """Nothing is under way, nothing was left out, nothing went wrong in passing."""
         devices = self.pair.devices.values()

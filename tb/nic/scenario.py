@@ -14,6 +14,8 @@ from tb.nic.ndk import World
 from tb.nic.pair import Pair
 
 SMALL = "RNIC_SMALL"
+SPOIL = "RNIC_SPOIL"
+"""Set to see that the judge can say no: one bit of a guard zone changes behind its back."""
 HUNDRED_GIGABIT = 50.0
 """Bytes of a 100 Gbit/s wire in a cycle of 4 ns, preamble and gap included."""
 Body = Callable[[World], Coroutine[Any, Any, None]]
@@ -82,6 +84,8 @@ async def play(dut: Any, entry: Scenario) -> None:
     try:
         await world.open(entry.push)
         await entry.body(world)
+        if os.environ.get(SPOIL):
+            world.spoil()
         await world.check_quiet(entry.healthy)
         await world.close()
     except BaseException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tb.nic.scenario import SCENARIOS
+from tb.nic.scenarios_basic import one_of_each
 from tb.nic.scenarios_events import notifications
 from tb.nic.scenarios_many import many_qps, random_work
 from tb.nic.scenarios_memory import fast_memory, invalidation, stale_token
@@ -20,6 +21,7 @@ __all__ = [
     "many_qps",
     "many_sges",
     "notifications",
+    "one_of_each",
     "path_mtus",
     "privileged",
     "pushed",

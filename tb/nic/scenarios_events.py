@@ -62,7 +62,7 @@ async def quiet_lane(world: World) -> tuple[Lane, CalledCq, Desk]:
     return lane, called, desk
 
 
-@scenario(quick=True)
+@scenario()
 async def notifications(world: World) -> None:
     """No arm, no interrupt; a solicited arm waits for a solicited SEND; an arm fires once."""
     lane, called, desk = await quiet_lane(world)

@@ -36,7 +36,7 @@ def fast_register(
     )
 
 
-@scenario(quick=True)
+@scenario()
 async def invalidation(world: World) -> None:
     """Fast registration, use by the peer, SEND with invalidate, and again with other memory."""
     lane = await world.connect(1024)
@@ -87,7 +87,7 @@ async def fast_memory(world: World) -> None:
         await world.run(moves, label, described([5000, 9000, 7000]))
 
 
-@scenario(quick=True, healthy=False)
+@scenario(healthy=False)
 async def stale_token(world: World) -> None:
     """After its invalidation a token opens nothing: the write fails and no byte changes."""
     lane = await world.connect()

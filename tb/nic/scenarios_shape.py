@@ -26,7 +26,7 @@ async def counter(world: World, host: Host, stat: Stat) -> int:
     return await host.device.read32(stat_address(stat))
 
 
-@scenario(quick=True)
+@scenario()
 async def inline(world: World) -> None:
     """Inline SEND and WRITE, 0 to 224 bytes; the source changes right after the call."""
     here, there = await two_regions(world, 40_000)
@@ -79,7 +79,7 @@ async def pushed(world: World) -> None:
     assert await counter(world, world.a, Stat.PUSHED_WQES) - before == len(moves)
 
 
-@scenario(quick=True)
+@scenario()
 async def many_sges(world: World) -> None:
     """1 to 14 SGEs on SEND and WRITE, 1 to 8 on READ, 0 to 3 on receive; empty ones too."""
     here, there = await two_regions(world, 1_000_000)
@@ -136,7 +136,7 @@ async def privileged(world: World) -> None:
     await world.run(moves, "privileged token, page by page", described(sizes))
 
 
-@scenario(quick=True)
+@scenario()
 async def silent(world: World) -> None:
     """Silent successes: one completion for many requests, also in a queue that wraps often."""
     here, there = await two_regions(world, 300_000)
@@ -162,7 +162,7 @@ def silent_run(lane: Lane, here: Region, there: Region, count: int) -> list[Move
     return moves
 
 
-@scenario(quick=True)
+@scenario()
 async def fence(world: World) -> None:
     """A fenced SEND carries what the READ before it brought; a READ sees the WRITE before it."""
     here, there = await two_regions(world, 600_000)

@@ -59,7 +59,7 @@ async def sweep(world: World, label: str, maker: Maker) -> None:
     await world.run([maker(lane, here, there, whole)], label, described([whole]))
 
 
-@scenario(quick=True)
+@scenario()
 async def sends(world: World) -> None:
     """SEND into receives, 0 bytes to 1 MiB, unaligned on both sides."""
 
@@ -69,13 +69,13 @@ async def sends(world: World) -> None:
     await sweep(world, "SEND", maker)
 
 
-@scenario(quick=True)
+@scenario()
 async def writes(world: World) -> None:
     """RDMA WRITE, 0 bytes to 1 MiB, unaligned on both sides."""
     await sweep(world, "RDMA WRITE", make.write)
 
 
-@scenario(quick=True)
+@scenario()
 async def reads(world: World) -> None:
     """RDMA READ, 0 bytes to 1 MiB, unaligned on both sides."""
     await sweep(world, "RDMA READ", make.read)
@@ -107,7 +107,7 @@ async def path_mtus(world: World) -> None:
         await each_operation(world, mtu, 0, f"PMTU {mtu}")
 
 
-@scenario(quick=True)
+@scenario()
 async def ipv6(world: World) -> None:
     """The same over IPv6."""
     await each_operation(world, 256 if world.small else 1024, 1, "IPv6")
