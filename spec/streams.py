@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+
 from spec.codes import Access, CqeStatus, EventType, QpType
 from spec.fields import Record, auto, coded
 from spec.layouts import ArmType, CqeFlag, CqeOp, KeyEntry
