@@ -44,6 +44,7 @@ ROWS = {
         Row("write_64_1qp", MESSAGE, _cycles(4), _cycles(8)),
         Row("write_64_64qp", MESSAGE, _cycles(4), _cycles(8)),
         Row("send_64_cqe", MESSAGE, _cycles(5)),
+        Row("send_64_64qp", MESSAGE, _cycles(5)),
         Row("read_8", MESSAGE, _cycles(6)),
         Row("doorbell_to_wire", CYCLES, _cycles(40, round_trips=2)),
         Row("push_to_wire", CYCLES, _cycles(30), _cycles(60)),
