@@ -32,6 +32,8 @@ rtl/ram/ram_free_list.sv
 rtl/reliability/rnic_cpl_check.sv
 rtl/reliability/rnic_cpl_barrier.sv
 rtl/reliability/rnic_cpl_walk.sv
+rtl/stream/stream_drain.sv
+rtl/reliability/rnic_cpl_drain.sv
 rtl/reliability/rnic_completer.sv
 rtl/stream/stream_fork.sv
 rtl/responder/rnic_rsp_check.sv
@@ -41,7 +43,6 @@ rtl/responder/rnic_rsp_retire.sv
 rtl/responder/rnic_rsp_reply.sv
 rtl/responder/rnic_rsp_drain.sv
 rtl/responder/rnic_responder.sv
-rtl/stream/stream_drain.sv
 rtl/tx/rnic_tx_segment_intake.sv
 rtl/tx/rnic_tx_segment_decide.sv
 rtl/tx/rnic_tx_segment_opcode.sv
