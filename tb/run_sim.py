@@ -40,7 +40,7 @@ from tb.sources import ROOT
 
 MODULE = "tb.nic.scenarios"
 CAPTURE = BUILD / "sim" / "wire.pcap"
-WIDTH = 110
+WIDTH = 136
 
 
 @dataclass(slots=True)

@@ -68,7 +68,7 @@ class Mix:
         kind = self.rng.random()
         if kind < 0.3:
             return self.rng.choice([0, 1, 3, 4, 63, 64, 65, 255, 256, 257, 1023, 1024, 1025])
-        return int(2 ** (self.rng.random() * self.largest.bit_length())) - 1
+        return int((self.largest + 1) ** self.rng.random()) - 1
 
     def move(self, lane: Lane, own: Region, other: Region, last: bool) -> Move:
         """Any request."""

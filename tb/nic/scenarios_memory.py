@@ -62,7 +62,12 @@ async def invalidation(world: World) -> None:
         ]
         await world.run(work)
         moved += work
-    world.row("FRMR, WRITE, READ, SEND+INV", described([1, 33_000]), moved, world.now() - start)
+    world.row(
+        "FRMR, WRITE, READ, SEND+INV",
+        described([m.size for m in moved]),
+        moved,
+        world.now() - start,
+    )
 
 
 @scenario()
