@@ -523,6 +523,7 @@ module rnic_top #(
   ) u_queue (
     .clk,
     .rst              (core_rst),
+    .bus_rst          (rst),
     .s_axi_db_awid,
     .s_axi_db_awaddr,
     .s_axi_db_awlen,

@@ -21,7 +21,8 @@ module rnic_queue #(
   input  logic                       clk,
   input  logic                       rst,
 
-  // Doorbell page, as the host sees it
+  // Doorbell page, as the host sees it; a bus is not reset with what stands behind it
+  input  logic                       bus_rst,
   input  logic [3:0]                 s_axi_db_awid,
   input  logic [19:0]                s_axi_db_awaddr,
   input  logic [7:0]                 s_axi_db_awlen,
@@ -121,7 +122,7 @@ module rnic_queue #(
     .EQ_COUNT  (EQ_COUNT)
   ) u_doorbell (
     .clk,
-    .rst,
+    .rst              (bus_rst),
     .s_axi_db_awid,
     .s_axi_db_awaddr,
     .s_axi_db_awlen,

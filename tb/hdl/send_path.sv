@@ -123,6 +123,7 @@ module send_path #(
   ) u_queue (
     .clk,
     .rst,
+    .bus_rst (rst),
     .s_axi_db_awid,
     .s_axi_db_awaddr,
     .s_axi_db_awlen,

@@ -8,11 +8,13 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles
 
-from spec.codes import CqeStatus, QpState
-from spec.layouts import RqWqe, Sge
+from spec.codes import AdminStatus, CqeStatus, QpState
+from spec.layouts import AdminCommand, AdminOp, RqWqe, Sge
+from spec.registers import CommandReg
 from tb.nic.bad_work import good_write, works
 from tb.nic.pair import PORTS, Pair
 from tb.nic.smoke import sges, two_sides
+from tb.raw_driver import RawDriver
 
 
 @cocotb.test()
@@ -78,4 +80,30 @@ async def a_reset_queue_pair_starts_a_new_life(dut: Any) -> None:
             peer = "b" if side is a else "a"
             number = 9 if side is a else 7
             await side.driver.connect(side.qp, PORTS[peer], number, sq_psn=psns[0], rq_psn=psns[1])
+    await works(a, b)
+
+
+@cocotb.test()
+async def a_soft_reset_forgets_all_objects_and_breaks_no_transaction(dut: Any) -> None:
+    pair = await Pair.start(dut)
+    a, b = await two_sides(pair)
+    for number in range(20):
+        a.driver.post_send(a.qp, good_write(a, b, number))
+    device = a.driver.device
+    device.write32(CommandReg.ADDRESS, CommandReg(soft_reset=1).to_int())
+    for _ in range(100):
+        a.driver.ring_sq(7, a.qp.sq_index)
+        await ClockCycles(dut.clk, 13)
+    await a.driver.until(lambda: device.doorbells.idle and device.axi.idle)
+
+    driver = RawDriver(device, PORTS["a"])
+    await driver.start()
+    assert (await driver.command(AdminCommand(opcode=AdminOp.QUERY_QP, number=7))).status == (
+        AdminStatus.NOT_FOUND
+    )
+    await a.build(driver, 1 << 16, 7)
+    assert (await b.driver.modify(9, QpState.RESET)).status == 0
+    b.qp.sq_index = b.qp.rq_index = 0
+    await a.driver.connect(a.qp, PORTS["b"], 9, sq_psn=1, rq_psn=2)
+    await b.driver.connect(b.qp, PORTS["a"], 7, sq_psn=2, rq_psn=1)
     await works(a, b)
