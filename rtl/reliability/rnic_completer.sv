@@ -5,8 +5,8 @@
 // responses in order. The progress of every QP is published for the requester and the
 // scheduler. The retry engine will stand between check and walk.
 //
-//   s_rsp ─► check ─► m_work ··· receive pipeline ··· s_done ─┬─► walk ─► m_cqe, m_kick, m_error
-//   s_result (packets that failed, local operations) ─► barrier ┘
+//   s_rsp ─► check ─► m_work ··· receive pipeline ··· s_done ─────┬─► walk ─► m_cqe, m_kick, m_error
+//   s_result (packets that failed, local operations), s_flush ─► barrier (rx drain) ─┘
 `include "streams.svh"
 `include "codes.svh"
 
@@ -185,50 +185,70 @@ module rnic_completer #(
   assign is_response  = retire.kind == RETIRE_KIND_RESP_ACK || retire.kind == RETIRE_KIND_RESP_READ;
   assign s_done_ready = event_ready || !is_response;
 
-  // ------------------------------------------------------------------ local operations
+  // ------------------------------------------------------------------ what waits for older frames
+
+  localparam int RESULTS  = 16;
+  localparam int RESULT_N = $clog2(RESULTS) + 1;
 
   logic [TX_RESULT_W-1:0] result_data;
   logic                   result_valid;
   logic                   result_ready;
+  logic [RESULT_N-1:0]    result_count;
+  logic                   result_drain_en;
+  tx_result_t             s_result;
 
-  rnic_cpl_barrier u_barrier (
+  assign s_result = s_result_data;
+
+  rnic_cpl_barrier #(
+    .DATA_W (TX_RESULT_W),
+    .DEPTH  (RESULTS)
+  ) u_results (
     .clk,
     .rst,
-    .s_result_data,
-    .s_result_valid,
-    .s_result_ready,
-    .m_result_data  (result_data),
-    .m_result_valid (result_valid),
-    .m_result_ready (result_ready),
-    .drain_req_en   (rx_drain_req_en),
-    .drain_done_en  (rx_drain_done_en)
+    .s_data        (s_result_data),
+    .s_hold        (s_result.local_op),
+    .s_valid       (s_result_valid),
+    .s_ready       (s_result_ready),
+    .m_data        (result_data),
+    .m_valid       (result_valid),
+    .m_ready       (result_ready),
+    .count         (result_count),
+    .drain_req_en  (result_drain_en),
+    .drain_done_en (rx_drain_done_en)
   );
 
-  // ------------------------------------------------------------------ flushes: room for every QP
-
-  logic [15:0] flush_data;
-  logic        flush_valid;
-  logic        flush_ready;
+  // Room for a flush of every QP.
+  logic [15:0]   flush_data;
+  logic          flush_valid;
+  logic          flush_ready;
   logic [QP_W:0] flush_count;
+  logic          flush_drain_en;
 
-  stream_fifo #(
+  rnic_cpl_barrier #(
     .DATA_W (16),
     .DEPTH  (QP_COUNT)
-  ) u_flush (
+  ) u_flushes (
     .clk,
     .rst,
-    .s_data  (s_flush_data),
-    .s_valid (s_flush_valid),
-    .s_ready (s_flush_ready),
-    .m_data  (flush_data),
-    .m_valid (flush_valid),
-    .m_ready (flush_ready),
-    .count   (flush_count)
+    .s_data        (s_flush_data),
+    .s_hold        (1'b1),
+    .s_valid       (s_flush_valid),
+    .s_ready       (s_flush_ready),
+    .m_data        (flush_data),
+    .m_valid       (flush_valid),
+    .m_ready       (flush_ready),
+    .count         (flush_count),
+    .drain_req_en  (flush_drain_en),
+    .drain_done_en (rx_drain_done_en)
   );
+
+  assign rx_drain_req_en = result_drain_en || flush_drain_en;
 
   // ------------------------------------------------------------------ walk
 
-  logic                     walk_idle;
+  logic                     walk_enter_en;
+  logic                     walk_leave_en;
+  logic [4:0]               walk_cqes;
   logic                     progress_en;
   logic [QP_W-1:0]          progress_qpn;
   logic [SQ_PROGRESS_W-1:0] progress_data;
@@ -272,7 +292,9 @@ module rnic_completer #(
     .init_data,
     .init_valid     (init_valid && !walk_init_done_q),
     .init_ready     (walk_init_ready),
-    .idle           (walk_idle)
+    .cqes           (walk_cqes),
+    .enter_en       (walk_enter_en),
+    .leave_en       (walk_leave_en)
   );
 
   // ------------------------------------------------------------------ published progress
@@ -300,34 +322,29 @@ module rnic_completer #(
   end
 
   // ------------------------------------------------------------------ drain
-  //
-  // The producers have been drained before; what is left stands in the flush queue, at the
-  // inputs, or in the walk.
 
-  logic draining_q;
-  logic empty;
+  localparam int WAITING_W = QP_W + 1 > RESULT_N + 1 ? QP_W + 1 : RESULT_N + 1;
 
-  assign empty         = walk_idle && !flush_valid && !s_kick_valid && !s_result_valid
-                      && !(s_done_valid && is_response);
-  assign drain_done_en = draining_q && (empty || patience_q == '0);
+  logic event_wait;
+  assign event_wait = s_done_valid && is_response;
 
-  // Other QPs may keep the walk busy for ever; what was inside when the drain began has left
-  // after as many events as there were places to wait in.
-  logic [QP_W+3:0] patience_q;
-  logic            event_taken;
-  assign event_taken = (event_ready && s_done_valid && is_response)
-                    || (s_result_ready && s_result_valid)
-                    || (flush_ready && flush_valid) || (s_kick_ready && s_kick_valid);
-
-  always_ff @(posedge clk) begin
-    if (drain_req_en) begin
-      draining_q <= 1'b1;
-      patience_q <= (QP_W + 4)'({flush_count, 2'b00}) + (QP_W + 4)'(8);
-    end else begin
-      if (event_taken && patience_q != '0) patience_q <= patience_q - 1'b1;
-      if (drain_done_en) draining_q <= 1'b0;
-    end
-    if (rst) draining_q <= 1'b0;
-  end
+  rnic_cpl_drain #(
+    .INPUTS  (4),
+    .COUNT_W (WAITING_W),
+    .CQES_W  (5)
+  ) u_drain (
+    .clk,
+    .rst,
+    .drain_req_en,
+    .drain_done_en,
+    .waiting  ({WAITING_W'(s_kick_valid), WAITING_W'(flush_count),
+                WAITING_W'(result_count) + WAITING_W'(s_result_valid), WAITING_W'(event_wait)}),
+    .pass_en  ({s_kick_valid && s_kick_ready, flush_valid && flush_ready,
+                result_valid && result_ready, event_wait && event_ready}),
+    .enter_en (walk_enter_en),
+    .leave_en (walk_leave_en),
+    .cqes     (walk_cqes),
+    .cqe_en   (m_cqe_valid && m_cqe_ready)
+  );
 
 endmodule

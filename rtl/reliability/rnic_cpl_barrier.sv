@@ -1,48 +1,76 @@
-// rnic_cpl_barrier: a local operation completes when no older frame can use what it took away.
+// rnic_cpl_barrier: holds words back until the receive pipeline has been drained once.
 //
-// LOCAL_INV makes a key invalid in the transmit pipeline, while a received frame that passed its
-// key check before may still be on its way to memory. So the result of a local operation waits
-// until the receive pipeline has been drained once; other results behind it wait too.
-`include "streams.svh"
-
-module rnic_cpl_barrier (
+// Two kinds of words say that a received frame must not write any more: the result of a local
+// operation, whose key is gone, and the flush of a queue pair, whose receive buffers go back to
+// the host. A frame that passed its check before may still be on its way to memory; so the word
+// waits until everything that was in the receive pipeline has left. One drain serves all words
+// that wait when it begins. Words that need no drain pass, but not each other.
+module rnic_cpl_barrier #(
+  parameter int DATA_W = 16,
+  parameter int DEPTH  = 16
+) (
   input  logic                   clk,
   input  logic                   rst,
 
-  // Results of the transmit pipeline (TxResult)
-  input  logic [TX_RESULT_W-1:0] s_result_data,
-  input  logic                   s_result_valid,
-  output logic                   s_result_ready,
-  output logic [TX_RESULT_W-1:0] m_result_data,
-  output logic                   m_result_valid,
-  input  logic                   m_result_ready,
+  // Words, and whether they have to wait
+  input  logic [DATA_W-1:0]      s_data,
+  input  logic                   s_hold,
+  input  logic                   s_valid,
+  output logic                   s_ready,
+  output logic [DATA_W-1:0]      m_data,
+  output logic                   m_valid,
+  input  logic                   m_ready,
+
+  // Words inside
+  output logic [$clog2(DEPTH):0] count,
 
   // Drain of the receive pipeline; a request of somebody else only makes it longer
   output logic                   drain_req_en,
   input  logic                   drain_done_en
 );
 
-  typedef enum logic [1:0] {PASS, WAIT, RELEASE} state_e;
+  localparam int COUNT_W = $clog2(DEPTH) + 1;
 
-  state_e     state_q;
-  tx_result_t result;
-  logic       held;
+  logic               head_hold;
+  logic               head_valid;
+  logic               waiting_q;
+  logic [COUNT_W-1:0] batch_q;    // words that the drain under way serves
+  logic [COUNT_W-1:0] free_q;     // words at the head that may leave
+  logic               leave;
 
-  assign result = s_result_data;
-  assign held   = result.local_op && state_q != RELEASE;
+  stream_fifo #(
+    .DATA_W (DATA_W + 1),
+    .DEPTH  (DEPTH)
+  ) u_words (
+    .clk,
+    .rst,
+    .s_data  ({s_hold, s_data}),
+    .s_valid,
+    .s_ready,
+    .m_data  ({head_hold, m_data}),
+    .m_valid (head_valid),
+    .m_ready (leave),
+    .count
+  );
 
-  assign m_result_data  = s_result_data;
-  assign m_result_valid = s_result_valid && !held;
-  assign s_result_ready = m_result_ready && !held;
-  assign drain_req_en   = state_q == PASS && s_result_valid && result.local_op;
+  assign m_valid      = head_valid && (!head_hold || free_q != '0);
+  assign leave        = m_valid && m_ready;
+  assign drain_req_en = head_valid && head_hold && free_q == '0 && !waiting_q;
 
   always_ff @(posedge clk) begin
-    case (state_q)
-      PASS:    if (drain_req_en) state_q <= WAIT;
-      WAIT:    if (drain_done_en) state_q <= RELEASE;
-      default: if (m_result_ready) state_q <= PASS;
-    endcase
-    if (rst) state_q <= PASS;
+    if (drain_req_en) begin
+      waiting_q <= 1'b1;
+      batch_q   <= count;
+    end else if (waiting_q && drain_done_en) begin
+      waiting_q <= 1'b0;
+      free_q    <= batch_q;
+    end else if (leave && free_q != '0) begin
+      free_q <= free_q - 1'b1;
+    end
+    if (rst) begin
+      waiting_q <= 1'b0;
+      free_q    <= '0;
+    end
   end
 
 endmodule

@@ -7,9 +7,11 @@
 // one group, in order.
 //
 //   s_rsp ─► load (context, then read record and SGE) ─► judge ─► m_work
-//            3 cycles a frame                            1 cycle, 2 more for each further SGE
+//            3 cycles a frame                            1 cycle; a read response 2, and 3 more
+//                                                        for each further SGE
 //
-// A frame waits in front of `load` while `judge` holds a read response of its own QP.
+// A frame waits in front of `load` while `judge` holds a read response of its own QP, so those
+// of one QP take 5 cycles each. After a bad one, nothing more of its QP is placed.
 `include "streams.svh"
 `include "wire.svh"
 `include "codes.svh"
@@ -69,11 +71,12 @@ module rnic_cpl_check #(
     logic [SLOT_W-1:0]  slot;     // oldest outstanding read
     logic [23:0]        psn;      // its next response PSN, once it has begun
     logic               begun;
+    logic               broken;   // a response was wrong
     logic [31:0]        offset;   // bytes placed
     logic [SGE_N_W-1:0] sge;      // SGE in use
     logic [31:0]        sge_off;  // bytes of it filled
   } context_t;
-  localparam int CONTEXT_W = SLOT_W + 24 + 1 + 32 + SGE_N_W + 32;
+  localparam int CONTEXT_W = SLOT_W + 24 + 2 + 32 + SGE_N_W + 32;
 
   context_t            judge_ctx_q;
   context_t            ctx_read;
@@ -101,7 +104,7 @@ module rnic_cpl_check #(
 
   // ------------------------------------------------------------------ load
 
-  typedef enum logic [1:0] {TAKE, CONTEXT, RECORD, HAND} load_e;
+  typedef enum logic [1:0] {TAKE, CONTEXT, RECORD} load_e;
   typedef enum logic [1:0] {JUDGE, PLACE, NEXT, WAIT} judge_e;
 
   judge_e                 judge_q;
@@ -136,15 +139,14 @@ module rnic_cpl_check #(
   assign same_qp     = judge_valid_q && judge_read_q && hdr.qpn[QP_W-1:0] == s_hdr.qpn[QP_W-1:0];
   assign s_rsp_ready = load_q == TAKE && !same_qp && !init_wait;
   assign take        = s_rsp_valid && s_rsp_ready;
-  assign hand        = load_q == HAND && judge_free;
+  assign hand        = load_q == RECORD && judge_free;
 
   always_comb begin
     load_d = load_q;
     case (load_q)
       TAKE:    if (take) load_d = CONTEXT;
       CONTEXT: load_d = RECORD;
-      RECORD:  load_d = HAND;
-      HAND:    if (judge_free) load_d = TAKE;
+      RECORD:  if (judge_free) load_d = TAKE;
       default: load_d = TAKE;
     endcase
   end
@@ -163,8 +165,8 @@ module rnic_cpl_check #(
 
   // ------------------------------------------------------------------ tables
 
-  context_t         load_ctx_q;
   logic [SGE_W-1:0] load_sge_q;
+  logic             load_fresh_q;  // first cycle of RECORD: the SGE is at its ring's output
   logic             turn_level_q;
   logic             sge_next;
   logic             load_tables;
@@ -351,7 +353,7 @@ module rnic_cpl_check #(
     accept = 1'b0;
     status = CQE_STATUS_SUCCESS;
     if (read_rsp) begin
-      accept = !ghost && read_expected;
+      accept = !ghost && read_expected && !judge_ctx_q.broken;
       if (!opcode_ok || !read_syndrome_ok) status = CQE_STATUS_BAD_RESP_ERR;
       else if (!length_ok)                 status = CQE_STATUS_LOC_LEN_ERR;
     end else begin
@@ -409,16 +411,16 @@ module rnic_cpl_check #(
       hdr_q         <= load_hdr_q;
       pd_q          <= load_pd_q;
       mtu_q         <= load_mtu_q;
-      judge_ctx_q   <= load_ctx_q;
+      judge_ctx_q   <= ctx_read_bits;
       record_q      <= record_bits;
       outstanding_q <= write_turn != read_turn;
-      sge_q         <= load_sge_q;
+      sge_q         <= load_fresh_q ? sge_bits : load_sge_q;
       next_psn_q    <= psn_rd_data;
       need_q        <= load_hdr.payload_len;
       first_q       <= 1'b1;
     end
-    if (load_q == CONTEXT) load_ctx_q <= ctx_read;
-    if (load_q == RECORD)  load_sge_q <= sge_bits;
+    load_fresh_q <= load_q == CONTEXT;
+    if (load_fresh_q) load_sge_q <= sge_bits;
     if (emit_done) begin
       first_q             <= 1'b0;
       need_q              <= need_q - piece;
@@ -444,7 +446,8 @@ module rnic_cpl_check #(
   always_ff @(posedge clk) if (hand) turn_level_q <= read_turn;
 
   always_comb begin
-    ctx_new = judge_ctx_q;
+    ctx_new        = judge_ctx_q;
+    ctx_new.broken = judge_ctx_q.broken || status != CQE_STATUS_SUCCESS;
     if (read_done) begin
       ctx_new.slot    = judge_ctx_q.slot + 1'b1;
       ctx_new.begun   = 1'b0;
@@ -462,20 +465,21 @@ module rnic_cpl_check #(
 
   // ------------------------------------------------------------------ the group
 
-  rx_work_t   work;
   mem_req_t   mem;
   rx_retire_t retire;
 
   always_comb begin
-    mem        = '0;
-    mem.op     = KEY_OP_CHECK;
-    mem.kind   = judge_q == PLACE ? SEG_KIND_KEY : SEG_KIND_NONE;
-    mem.va     = sge.addr + {32'd0, judge_ctx_q.sge_off};
-    mem.length = judge_q == PLACE ? piece : '0;
-    mem.token  = sge.token;
-    mem.pd     = pd_q;
-    mem.qpn    = 16'(hdr.qpn);
-    mem.access = ACCESS_LOCAL_WRITE;
+    mem = '0;
+    if (judge_q == PLACE) begin
+      mem.op     = KEY_OP_CHECK;
+      mem.kind   = SEG_KIND_KEY;
+      mem.va     = sge.addr + {32'd0, judge_ctx_q.sge_off};
+      mem.length = piece;
+      mem.token  = sge.token;
+      mem.pd     = pd_q;
+      mem.qpn    = 16'(hdr.qpn);
+      mem.access = ACCESS_LOCAL_WRITE;
+    end
   end
 
   always_comb begin
@@ -485,27 +489,19 @@ module rnic_cpl_check #(
     retire.psn        = hdr.psn;
     retire.opcode     = hdr.opcode;
     retire.syndrome   = hdr.syndrome;
-    retire.cqe_status = status;
-    retire.read_last  = read_last;
     if (accept && read_rsp) begin
-      retire.kind     = RETIRE_KIND_RESP_READ;
-      retire.syndrome = SYNDROME_ACK_NO_CREDITS;
+      retire.kind       = RETIRE_KIND_RESP_READ;
+      retire.syndrome   = SYNDROME_ACK_NO_CREDITS;
+      retire.cqe_status = status;
+      retire.read_last  = read_last;
     end else if (accept) begin
-      retire.kind     = RETIRE_KIND_RESP_ACK;
+      retire.kind       = RETIRE_KIND_RESP_ACK;
     end
   end
 
-  always_comb begin
-    work               = '0;
-    work.first         = first_q;
-    work.last          = judge_q == JUDGE || !sge_short;
-    work.payload_off   = hdr.payload_off;
-    work.payload_beats = hdr.payload_beats;
-    work.mem           = mem;
-    work.retire        = retire;
-  end
-
-  assign m_work_data  = work;
+  // A concatenation, because Icarus loops on a record that is put together of other records.
+  assign m_work_data  = {retire, mem, hdr.payload_beats, hdr.payload_off,
+                         judge_q == JUDGE || !sge_short, first_q};
   assign m_work_valid = emit;
 
   assign ev_ghost_en    = frame_done && !accept && ghost;

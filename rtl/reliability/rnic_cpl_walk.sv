@@ -2,16 +2,19 @@
 //
 // An event is an arrived response, the result of a packet that could not be sent or of a local
 // operation, a flush, or word of new messages that need no packet. For its QP the walk then
-// goes from the oldest message on: acknowledged ones succeed, in order; the one an error
-// names ends with its status and takes the QP down; all behind it are flushed.
+// goes from the oldest message on: acknowledged ones succeed, in order; at the one that an error
+// names it stops and asks for ERR. The flush that follows, when no received frame can write any
+// more, ends that message with its status and flushes all behind it.
 //
 //   events ─► merge ─► load (context, head, oldest record) ─► walk ─► m_cqe, m_kick, m_error
-//             ACKs of one   3 cycles an event                  1 cycle a message
-//             QP become one
+//             ACKs of one   3 cycles an event                  1 cycle a message, 1 at the end;
+//             QP become one                                    another QP's event loads meanwhile
 //
 // Order: completions of a QP leave in post order; m_kick and the published progress follow the
 // CQE into their own queues. The context of a QP is written by this block alone.
 `include "streams.svh"
+`include "codes.svh"
+`include "layouts.svh"
 `include "assert.svh"
 
 module rnic_cpl_walk #(
@@ -67,7 +70,11 @@ module rnic_cpl_walk #(
   input  logic [QP_INIT_W-1:0]     init_data,
   input  logic                     init_valid,
   output logic                     init_ready,
-  output logic                     idle
+
+  // For the drain: an event enters, an event ends, completions that wait
+  output logic                     enter_en,
+  output logic                     leave_en,
+  output logic [4:0]               cqes
 );
 
   // ------------------------------------------------------------------ one event at a time
@@ -141,14 +148,16 @@ module rnic_cpl_walk #(
 
   // ------------------------------------------------------------------ merge
   //
-  // An ACK says everything the ACK before it said: while one waits, a later one of the same QP
-  // takes its place.
+  // An ACK says everything an ACK of an earlier PSN said: of those that wait here, one per QP
+  // is enough.
 
   logic [EVENT_W-1:0] ev_q;
   logic               ev_valid_q;
   event_t             ev_in;
   event_t             ev;
-  logic               absorb;
+  logic               absorb;    // the ACK that arrives and the one that waits become one
+  logic               older;     // the one that waits says more
+  logic               merge_en;
   logic               take;
 
   function automatic logic plain_ack(input logic [EVENT_W-1:0] bits);
@@ -157,15 +166,31 @@ module rnic_cpl_walk #(
     plain_ack = e.kind == EV_RESPONSE && e.status == CQE_STATUS_SUCCESS;
   endfunction
 
+  // Signed distances.
+  function automatic logic psn_less(input logic [23:0] a, input logic [23:0] b);
+    logic [23:0] d;
+    d = a - b;
+    psn_less = d[23];
+  endfunction
+
+  function automatic logic idx_less(input logic [15:0] a, input logic [15:0] b);
+    logic [15:0] d;
+    d = a - b;
+    idx_less = d[15];
+  endfunction
+
   assign ev_in        = merged_data;
   assign ev           = ev_q;
-  assign absorb       = ev_valid_q && plain_ack(ev_q) && plain_ack(merged_data)
+  assign absorb       = ev_valid_q && !take && plain_ack(ev_q) && plain_ack(merged_data)
                      && ev.qpn == ev_in.qpn;
+  assign older        = psn_less(ev_in.psn, ev.psn);
   assign merged_ready = !ev_valid_q || take || absorb;
+  assign merge_en     = merged_valid && merged_ready;
+  assign enter_en     = merge_en && !absorb;
 
   always_ff @(posedge clk) begin
-    if (merged_valid && merged_ready) ev_q <= merged_data;
-    ev_valid_q <= (merged_valid && merged_ready) || (ev_valid_q && !take);
+    if (merge_en && !(absorb && older)) ev_q <= merged_data;
+    ev_valid_q <= merge_en || (ev_valid_q && !take);
     if (rst) ev_valid_q <= 1'b0;
   end
 
@@ -176,13 +201,19 @@ module rnic_cpl_walk #(
     logic [23:0] una;          // first PSN not acknowledged
     logic [15:0] reads_done;
     logic [15:0] count;        // changes with every progress
-    logic [15:0] local_next;   // local operations before this message are done
+    logic [15:0] local_next;   // local operations before this message are done; not before tail
     logic        dead;         // everything is flushed
+    logic        stopped;      // the oldest message has failed, its QpError is out
+    logic [7:0]  fail_status;
+    logic [7:0]  fail_syndrome;
+    logic        nak;          // the peer refused what begins at una
+    logic [7:0]  nak_status;
+    logic [7:0]  nak_syndrome;
     logic        err;          // a message could not be sent
     logic [15:0] err_idx;
     logic [7:0]  err_status;
   } context_t;
-  localparam int CONTEXT_W = 114;
+  localparam int CONTEXT_W = 148;
 
   logic [CONTEXT_W-1:0] ctx_bits;
   logic [CONTEXT_W-1:0] init_bits;
@@ -234,16 +265,15 @@ module rnic_cpl_walk #(
 
   // ------------------------------------------------------------------ load
 
-  typedef enum logic [1:0] {TAKE, CONTEXT, RECORD, HAND} load_e;
+  typedef enum logic [1:0] {TAKE, CONTEXT, RECORD} load_e;
 
   load_e                   load_q;
   load_e                   load_d;
   logic [EVENT_W-1:0]      load_ev_q;
   event_t                  load_ev;
   context_t                load_ctx;
-  logic [CONTEXT_W-1:0]    load_ctx_q;
-  logic [15:0]             load_head_q;
   logic [MSG_RECORD_W-1:0] load_record_q;
+  logic                    load_fresh_q;  // first cycle of RECORD: it is at the ring's output
   logic                    walk_busy_q;
   logic                    walk_same;
   logic                    walk_free;
@@ -261,7 +291,7 @@ module rnic_cpl_walk #(
   assign load_tail  = load_ctx.tail;
   assign walk_same  = walk_busy_q && walk_qpn == ev.qpn[QP_W-1:0];
   assign take       = load_q == TAKE && ev_valid_q && !walk_same && !init_wait;
-  assign hand       = load_q == HAND && walk_free;
+  assign hand       = load_q == RECORD && walk_free;
 
   // The message ring has one read port, and the walk comes first.
   assign load_reads  = load_q == CONTEXT && !walk_read;
@@ -272,20 +302,16 @@ module rnic_cpl_walk #(
     case (load_q)
       TAKE:    if (take) load_d = CONTEXT;
       CONTEXT: if (!walk_read) load_d = RECORD;
-      RECORD:  load_d = HAND;
-      HAND:    if (walk_free) load_d = TAKE;
+      RECORD:  if (walk_free) load_d = TAKE;
       default: load_d = TAKE;
     endcase
   end
 
   always_ff @(posedge clk) begin
-    load_q <= load_d;
+    load_q       <= load_d;
+    load_fresh_q <= load_reads;
     if (take) load_ev_q <= ev_q;
-    if (load_q == CONTEXT) begin
-      load_ctx_q  <= ctx_bits;
-      load_head_q <= head_read;
-    end
-    if (load_q == RECORD) load_record_q <= record_bits;
+    if (load_fresh_q) load_record_q <= record_bits;
     if (rst) load_q <= TAKE;
   end
 
@@ -305,112 +331,115 @@ module rnic_cpl_walk #(
 
   assign qp_rd_qpn = {8'd0, take ? ev.qpn : load_ev.qpn};
 
+  // What the event says, before any message is looked at.
+  logic        refused;
+  logic        stale;
+  logic        advances;
+  logic        local_known;
+  logic [23:0] acked;
+
+  // Function calls stay outside of always_comb: Icarus makes it wait for what is inside them.
+  assign refused     = load_ev.status != CQE_STATUS_SUCCESS;
+  assign acked       = refused ? load_ev.psn : load_ev.psn + 24'd1;
+  assign stale       = psn_less(load_ev.psn, load_ctx.una);
+  assign advances    = psn_less(load_ctx.una, acked);
+  assign local_known = idx_less(load_ev.msg_idx, load_ctx.local_next);
+
+  always_comb begin
+    ctx_start = load_ctx;
+    case (load_ev.kind)
+      // A refusal ends what can be acknowledged; one of something acknowledged before is stale.
+      EV_RESPONSE: if (!load_ctx.nak) begin
+        if (advances) ctx_start.una = acked;
+        if (refused && !stale) begin
+          ctx_start.nak          = 1'b1;
+          ctx_start.nak_status   = load_ev.status;
+          ctx_start.nak_syndrome = load_ev.syndrome;
+        end
+      end
+      EV_RESULT: begin
+        if (load_ev.local_op && !local_known) ctx_start.local_next = load_ev.msg_idx + 16'd1;
+        if (refused && !load_ctx.err) begin
+          ctx_start.err        = 1'b1;
+          ctx_start.err_idx    = load_ev.msg_idx;
+          ctx_start.err_status = load_ev.status;
+        end
+      end
+      EV_FLUSH: ctx_start.dead = 1'b1;
+      default:  ctx_start = load_ctx;
+    endcase
+  end
+
   // ------------------------------------------------------------------ walk
 
-  logic [EVENT_W-1:0]      walk_ev_q;
-  event_t                  walk_ev;
+  logic [15:0]             walk_qpn_q;
   logic [15:0]             head_q;
   logic [15:0]             cqn_q;
   logic [MSG_RECORD_W-1:0] record_q;
   logic                    record_fresh_q;  // the record of the tail is at the ring's output
-  logic                    start_q;         // first cycle of an event
   logic                    changed_q;
   logic                    failed_q;        // QpError is due
-  logic [7:0]              fail_status_q;
   msg_record_t             record;
   qp_config_t              cfg;
 
-  assign walk_ev  = walk_ev_q;
-  assign walk_qpn = walk_ev.qpn[QP_W-1:0];
+  assign walk_qpn = walk_qpn_q[QP_W-1:0];
   assign cfg      = qp_rd_cfg;
   assign record   = record_fresh_q ? record_bits : record_q;
 
-  // Signed distances.
-  function automatic logic psn_less(input logic [23:0] a, input logic [23:0] b);
-    logic [23:0] d;
-    d = a - b;
-    psn_less = d[23];
-  endfunction
-
-  function automatic logic idx_less(input logic [15:0] a, input logic [15:0] b);
-    logic [15:0] d;
-    d = a - b;
-    idx_less = d[15];
-  endfunction
-
-  // What the event itself says, before any message is looked at.
-  logic        nak;
-  logic        fresh_nak;
-  logic        fresh_nak_q;
-  logic [23:0] acked;
-
-  assign nak       = walk_ev.kind == EV_RESPONSE && walk_ev.status != CQE_STATUS_SUCCESS;
-  assign fresh_nak = nak && !psn_less(walk_ev.psn, ctx_q.una);
-  assign acked     = nak ? walk_ev.psn : walk_ev.psn + 24'd1;
-
-  always_comb begin
-    ctx_start = ctx_q;
-    case (walk_ev.kind)
-      EV_RESPONSE: if (psn_less(ctx_q.una, acked)) ctx_start.una = acked;
-      EV_RESULT: begin
-        if (walk_ev.local_op && !idx_less(walk_ev.msg_idx, ctx_q.local_next))
-          ctx_start.local_next = walk_ev.msg_idx + 16'd1;
-        if (walk_ev.status != CQE_STATUS_SUCCESS && !ctx_q.err) begin
-          ctx_start.err        = 1'b1;
-          ctx_start.err_idx    = walk_ev.msg_idx;
-          ctx_start.err_status = walk_ev.status;
-        end
-      end
-      EV_FLUSH: ctx_start.dead = 1'b1;
-      default:  ctx_start = ctx_q;
-    endcase
-  end
-
   logic        some;         // a message is outstanding
-  logic        by_error;
-  logic        by_nak;
   logic        pop;
   logic        pop_now;
   logic [7:0]  pop_status;
-  logic        fails;
+  logic        stop;         // the oldest message fails
+  logic [7:0]  stop_status;
+  logic [7:0]  stop_syndrome;
+  logic        stop_now;
+  logic        acknowledged;
+  logic        local_done;
   logic        wants_cqe;
   logic        walk_end;
   logic        cqe_ready;
   logic        end_ready;
 
-  assign some     = ctx_q.tail != head_q;
-  assign by_error = ctx_q.err && ctx_q.err_idx == ctx_q.tail;
-  assign by_nak   = fresh_nak_q && !psn_less(record.last_psn, ctx_q.una);
+  assign some         = ctx_q.tail != head_q;
+  assign acknowledged = psn_less(record.last_psn, ctx_q.una);
+  assign local_done   = idx_less(ctx_q.tail, ctx_q.local_next);
 
   always_comb begin
-    pop        = 1'b0;
-    fails      = 1'b0;
-    pop_status = CQE_STATUS_SUCCESS;
-    if (ctx_q.dead || record.kind == MSG_KIND_FLUSH) begin
-      pop        = 1'b1;
-      pop_status = CQE_STATUS_WR_FLUSH_ERR;
-    end else if (by_error) begin
-      pop        = 1'b1;
-      fails      = 1'b1;
-      pop_status = ctx_q.err_status;
+    pop           = 1'b0;
+    pop_status    = CQE_STATUS_SUCCESS;
+    stop          = 1'b0;
+    stop_status   = ctx_q.nak_status;
+    stop_syndrome = '0;
+    if (ctx_q.dead) begin
+      pop         = 1'b1;
+      pop_status  = ctx_q.stopped ? ctx_q.fail_status : CQE_STATUS_WR_FLUSH_ERR;
+    end else if (ctx_q.stopped) begin
+      pop         = 1'b0;
+    end else if (record.kind == MSG_KIND_FLUSH) begin
+      pop         = 1'b1;
+      pop_status  = CQE_STATUS_WR_FLUSH_ERR;
+    end else if (ctx_q.err && ctx_q.err_idx == ctx_q.tail) begin
+      stop        = 1'b1;
+      stop_status = ctx_q.err_status;
     end else if (record.kind == MSG_KIND_BAD) begin
-      pop        = 1'b1;
-      fails      = 1'b1;
-      pop_status = record.status;
+      stop        = 1'b1;
+      stop_status = record.status;
     end else if (record.kind == MSG_KIND_LOCAL) begin
-      pop        = idx_less(ctx_q.tail, ctx_q.local_next);
-    end else if (by_nak) begin
-      pop        = 1'b1;
-      fails      = 1'b1;
-      pop_status = walk_ev.status;
-    end else begin
-      pop        = psn_less(record.last_psn, ctx_q.una);
+      pop         = local_done;
+    end else if (acknowledged) begin
+      pop         = 1'b1;
+    end else if (ctx_q.nak) begin
+      stop          = 1'b1;
+      stop_syndrome = ctx_q.nak_syndrome;
     end
   end
 
   assign wants_cqe = record.signaled || pop_status != CQE_STATUS_SUCCESS;
-  assign pop_now   = walk_busy_q && !start_q && some && pop && (!wants_cqe || cqe_ready);
-  assign walk_end  = walk_busy_q && !start_q && (!some || !pop) && end_ready;
+  assign pop_now   = walk_busy_q && some && pop && (!wants_cqe || cqe_ready);
+  assign stop_now  = walk_busy_q && some && stop;
+  assign walk_end  = walk_busy_q && (!some || (!pop && !stop)) && end_ready;
+  assign leave_en  = walk_end;
 
   assign walk_read       = pop_now;
   assign walk_read_index = ctx_q.tail + 16'd1;
@@ -421,43 +450,42 @@ module rnic_cpl_walk #(
   end
 
   always_ff @(posedge clk) begin
-    start_q        <= hand;
     record_fresh_q <= pop_now;
+    if (walk_end) walk_busy_q <= 1'b0;
     if (hand) begin
       walk_busy_q <= 1'b1;
-      walk_ev_q   <= load_ev_q;
-      ctx_q       <= load_ctx_q;
-      head_q      <= load_head_q;
+      walk_qpn_q  <= load_ev.qpn;
+      ctx_q       <= ctx_start;
+      head_q      <= head_read;
       cqn_q       <= cfg.send_cq;
-      record_q    <= load_record_q;
+      record_q    <= load_fresh_q ? record_bits : load_record_q;
       changed_q   <= 1'b0;
       failed_q    <= 1'b0;
-    end
-    if (record_fresh_q) record_q <= record_bits;
-    if (walk_busy_q && start_q) begin
-      ctx_q       <= ctx_start;
-      fresh_nak_q <= fresh_nak;
+    end else if (record_fresh_q) begin
+      record_q    <= record_bits;
     end
     if (pop_now) begin
-      ctx_q.tail <= ctx_q.tail + 16'd1;
-      changed_q  <= 1'b1;
+      ctx_q.tail    <= ctx_q.tail + 16'd1;
+      ctx_q.stopped <= 1'b0;
+      changed_q     <= 1'b1;
+      // Kept within reach of the tail, or it would look new again when indices have gone round.
+      if (ctx_q.local_next == ctx_q.tail) ctx_q.local_next <= ctx_q.tail + 16'd1;
       if (record.kind == MSG_KIND_READ || record.kind == MSG_KIND_ATOMIC)
         ctx_q.reads_done <= ctx_q.reads_done + 16'd1;
-      if (fails) begin
-        ctx_q.dead    <= 1'b1;
-        failed_q      <= 1'b1;
-        fail_status_q <= pop_status;
-      end
     end
-    if (walk_end) walk_busy_q <= 1'b0;
+    if (stop_now) begin
+      ctx_q.stopped       <= 1'b1;
+      ctx_q.fail_status   <= stop_status;
+      ctx_q.fail_syndrome <= stop_syndrome;
+      failed_q            <= 1'b1;
+    end
     if (rst) begin
       walk_busy_q    <= 1'b0;
-      start_q        <= 1'b0;
       record_fresh_q <= 1'b0;
     end
   end
 
-  assign walk_free = !walk_busy_q;
+  assign walk_free = !walk_busy_q || walk_end;
   assign ctx_write = walk_end;
 
   // ------------------------------------------------------------------ what leaves
@@ -479,19 +507,22 @@ module rnic_cpl_walk #(
     endcase
   endfunction
 
+  logic [7:0] opcode;
+  assign opcode = cqe_opcode(record.kind);
+
   always_comb begin
     cqe           = '0;
     cqe.cqn       = cqn_q;
     cqe.wr_id     = record.wr_id;
     cqe.wqe_index = record.sq_next;
-    cqe.qpn       = walk_ev.qpn;
-    cqe.opcode    = cqe_opcode(record.kind);
+    cqe.qpn       = walk_qpn_q;
+    cqe.opcode    = opcode;
     cqe.byte_len  = record.length;
     cqe.status    = pop_status;
-    cqe.syndrome  = fails && by_nak && !by_error ? walk_ev.syndrome : '0;
+    cqe.syndrome  = ctx_q.stopped ? ctx_q.fail_syndrome : '0;
     error         = '0;
-    error.qpn     = walk_ev.qpn;
-    error.status  = fail_status_q;
+    error.qpn     = walk_qpn_q;
+    error.status  = ctx_q.fail_status;
   end
 
   stream_fifo #(
@@ -506,7 +537,7 @@ module rnic_cpl_walk #(
     .m_data  (m_cqe_data),
     .m_valid (m_cqe_valid),
     .m_ready (m_cqe_ready),
-    .count   ()
+    .count   (cqes)
   );
 
   stream_fifo #(
@@ -515,7 +546,7 @@ module rnic_cpl_walk #(
   ) u_kick (
     .clk,
     .rst,
-    .s_data  (walk_ev.qpn),
+    .s_data  (walk_qpn_q),
     .s_valid (walk_end && changed_q),
     .s_ready (kick_ready),
     .m_data  (m_kick_data),
@@ -554,9 +585,8 @@ module rnic_cpl_walk #(
   assign progress_qpn  = init_write ? init.qpn[QP_W-1:0] : walk_qpn;
   assign progress_data = progress;
 
-  // ------------------------------------------------------------------ init, drain
+  // ------------------------------------------------------------------ init
 
-  assign idle       = !ev_valid_q && load_q == TAKE && !walk_busy_q;
   assign init_wait  = init_valid && init.op != QP_INIT_OP_RQ_CREATE && init.op != QP_INIT_OP_RTR;
   assign init_write = init_wait && load_q == TAKE && !walk_busy_q && !msg_write_en;
   assign init_ready = init_write || !init_wait;
