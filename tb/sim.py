@@ -31,6 +31,7 @@ from tb.sources import INCLUDES, ROOT, closure, include_closure
 BUILD = ROOT / "build"
 SIMULATORS = ("icarus", "verilator")
 DEFAULT_SEED = 1
+WHOLE_DEVICE = ("rnic_top", "rnic_pair")
 
 Parameter = int | str
 Parameters = Mapping[str, Parameter]
@@ -107,6 +108,11 @@ class Design:
         """Source files in dependency order, found from the top's name in rtl/ and ``sources``."""
         return [self.netlist] if self.netlist else closure(self.toplevel, self.sources)
 
+    @property
+    def rewritten(self) -> bool:
+        """The simulator gets other processes than are written; see `_without_always_comb`."""
+        return self.simulator == "icarus" and self.toplevel in WHOLE_DEVICE and not self.netlist
+
     def key(self) -> str:
         """A name for the build that changes with anything that goes into it."""
         digest = hashlib.sha256()
@@ -119,6 +125,8 @@ class Design:
         )  # fmt: skip
         digest.update(repr(knobs).encode())
         digest.update(repr(_build_arguments(self)).encode())
+        if self.rewritten:
+            digest.update(b"always @*")
         return f"{self.toplevel}-{self.simulator}-{digest.hexdigest()[:12]}"
 
 
@@ -157,8 +165,9 @@ def _keep_only(folder: Path, *names: str) -> None:
 
 def _build_in(design: Design, folder: Path, log: Path) -> None:
     runner = _runner(design)
+    files = design.files()
     runner.build(
-        sources=design.files(),
+        sources=_without_always_comb(files, folder) if design.rewritten else files,
         includes=INCLUDES,
         parameters={name: _literal(value) for name, value in design.params.items()},
         build_args=[*_build_arguments(design), *design.build_args],
@@ -169,6 +178,23 @@ def _build_in(design: Design, folder: Path, log: Path) -> None:
         log_file=log,
         always=True,
     )
+
+
+def _without_always_comb(files: Sequence[Path], folder: Path) -> list[Path]:
+    """The sources of the whole device as Icarus 11 can run them.
+
+    Its ``always_comb`` shares an event among the processes of an instance; in a design of this size
+    they start each other for ever within one moment, all inputs at rest. ``always @*`` has no such
+    event, nor the run at time zero: a process may stay unknown until an input changes. So only the
+    whole device is rewritten; its blocks run as they are written.
+    """
+    copies = []
+    for path in files:
+        copy = folder / "sources" / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(re.sub(r"\balways_comb\b", "always @*", path.read_text()))
+        copies.append(copy)
+    return copies
 
 
 def _runner(design: Design) -> Runner:
