@@ -68,14 +68,6 @@ def test_one_of_each(sim: Sim) -> None:
     assert not missing, f"never sent: {missing}"
 
 
-@pytest.mark.nic
-@pytest.mark.slow  # a hundred cycles a second
-@pytest.mark.timeout(1800)
-@pytest.mark.simulators("icarus")
-def test_one_of_each_without_unknown_values(sim: Sim) -> None:
-    run(sim, "one_of_each", small=True)
-
-
 def simulate_in(folder: Path, *names: str) -> Outcome:
     """What `make sim` does, elsewhere."""
     return simulate(names, small=True, run_dir=folder / "run", capture=folder / "wire.pcap")

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tb.sim import Sim
 
 
+@pytest.mark.simulators("verilator")
 def test_smoke(sim: Sim) -> None:
     sim.run("rnic_pair", tests="tb.nic.smoke", sources=["tb/hdl/rnic_pair.sv"])
+
+
+@pytest.mark.simulators("verilator")
+def test_one_adapter_talks_to_itself(sim: Sim) -> None:
+    sim.run("rnic_top", tests="tb.nic.loop")
