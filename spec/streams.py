@@ -169,6 +169,7 @@ class SqPark(Record):
     qpn: int = auto(16, "queue pair")
     index: int = auto(16, "next block wanted")
     park: int = auto(1, "1: only after a kick (window or read limit); 0: at once")
+    started: int = auto(16, "index behind the newest entry that was started: as far as SQD may fetch")
     seen: int = auto(16, "value of the completer's progress count that the decision was based on")
 
 
@@ -179,6 +180,18 @@ class SqProgress(Record):
     msg_tail: int = auto(16, "messages retired, free running")
     reads_done: int = auto(16, "reads and atomics finished, free running")
     count: int = auto(16, "changes at every progress")
+
+
+@dataclass(frozen=True, slots=True)
+class SqRewind(Record):
+    """The completer sends a queue pair back to its first unacknowledged packet (go-back-N)."""
+
+    qpn: int = auto(16, "queue pair")
+    index: int = auto(16, "send queue index of the oldest outstanding message")
+    msg_idx: int = auto(16, "its index")
+    reads: int = auto(16, "reads and atomics issued before it")
+    first_psn: int = auto(24, "its first PSN")
+    psn: int = auto(24, "PSN to go on with, inside it")
 
 
 @coded(3)
@@ -227,6 +240,16 @@ class SegKind(IntEnum):
     NONE = 0
     KEY = 1
     INLINE = 2
+    WORD = 3
+
+
+@coded(2)
+class AtomicOp(IntEnum):
+    """What a received frame does to eight bytes of memory, in one piece."""
+
+    NONE = 0
+    SWAP = 1
+    ADD = 2
 
 
 @coded(2)
@@ -243,9 +266,10 @@ class MemReq(Record):
     """A piece of memory to check and translate; or a token to invalidate or register, in pipeline order."""
 
     op: KeyOp = auto(KeyOp, "CHECK, INVALIDATE or REGISTER")
-    kind: SegKind = auto(SegKind, "NONE and INLINE pass unchecked")
+    kind: SegKind = auto(SegKind, "NONE and INLINE pass unchecked; WORD is checked like KEY")
     va: int = auto(64, "first byte")
-    length: int = auto(13, "bytes, 0 to 4096; 0 passes unchecked")
+    length: int = auto(13, "bytes to move, 0 to 4096")
+    span: int = auto(32, "bytes from va that must be inside, when more than length; both 0 pass unchecked")
     token: int = auto(32, "local or remote token")
     pd: int = auto(16, "of the QP or SRQ")
     qpn: int = auto(16, "for type 2 windows")
@@ -404,7 +428,8 @@ class RxWork(Record):
     last: int = auto(1, "last segment")
     payload_off: int = auto(6, "first: copied from the header")
     payload_beats: int = auto(7, "first: copied from the header; all are consumed, written or not")
-    mem: MemReq = auto(MemReq, "this segment takes the next mem.length payload bytes")
+    mem: MemReq = auto(MemReq, "takes the next mem.length payload bytes; kind WORD: retire.swap, little-endian")
+    atomic: AtomicOp = auto(AtomicOp, "read, modify and write the 8 bytes, with retire.swap and retire.compare")
     retire: RxRetire = auto(RxRetire, "first: consequences")
 
 
@@ -423,6 +448,7 @@ class RxDone(Record):
     """A frame whose data is in memory: its consequences and how the move ended."""
 
     fault: RxFault = auto(RxFault, "KEY: remote token refused; LOCAL_KEY: local token refused; BUS: SLVERR")
+    original: int = auto(64, "an atomic: the number that was there before")
     retire: RxRetire = auto(RxRetire, "consequences")
 
 

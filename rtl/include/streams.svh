@@ -26,6 +26,12 @@ localparam logic [2:0] MSG_KIND_BAD = 3'd6;
 localparam logic [1:0] SEG_KIND_NONE = 2'd0;
 localparam logic [1:0] SEG_KIND_KEY = 2'd1;
 localparam logic [1:0] SEG_KIND_INLINE = 2'd2;
+localparam logic [1:0] SEG_KIND_WORD = 2'd3;
+
+// What a received frame does to eight bytes of memory, in one piece.
+localparam logic [1:0] ATOMIC_OP_NONE = 2'd0;
+localparam logic [1:0] ATOMIC_OP_SWAP = 2'd1;
+localparam logic [1:0] ATOMIC_OP_ADD = 2'd2;
 
 // What the key check does with a segment.
 localparam logic [1:0] KEY_OP_CHECK = 2'd0;
@@ -169,12 +175,13 @@ localparam int WQE_BLOCK_W = 545;
 
 // The requester gives the rest of a grant back: fetch again from index.
 typedef struct packed {
-  logic [15:0] seen;               // 48:33 value of the completer's progress count that the decision was based on
+  logic [15:0] seen;               // 64:49 value of the completer's progress count that the decision was based on
+  logic [15:0] started;            // 48:33 index behind the newest entry that was started: as far as SQD may fetch
   logic park;                      // 32:32 1: only after a kick (window or read limit); 0: at once
   logic [15:0] index;              // 31:16 next block wanted
   logic [15:0] qpn;                // 15:0 queue pair
 } sq_park_t;
-localparam int SQ_PARK_W = 49;
+localparam int SQ_PARK_W = 65;
 
 // What the completer publishes per QP for requester and scheduler.
 typedef struct packed {
@@ -183,6 +190,17 @@ typedef struct packed {
   logic [15:0] msg_tail;           // 15:0 messages retired, free running
 } sq_progress_t;
 localparam int SQ_PROGRESS_W = 48;
+
+// The completer sends a queue pair back to its first unacknowledged packet (go-back-N).
+typedef struct packed {
+  logic [23:0] psn;                // 111:88 PSN to go on with, inside it
+  logic [23:0] first_psn;          // 87:64 its first PSN
+  logic [15:0] reads;              // 63:48 reads and atomics issued before it
+  logic [15:0] msg_idx;            // 47:32 its index
+  logic [15:0] index;              // 31:16 send queue index of the oldest outstanding message
+  logic [15:0] qpn;                // 15:0 queue pair
+} sq_rewind_t;
+localparam int SQ_REWIND_W = 112;
 
 // An outstanding message: entry msg_idx of its QP's ring, written by the requester, read by the completer.
 typedef struct packed {
@@ -210,16 +228,17 @@ localparam int READ_RECORD_W = 85;
 
 // A piece of memory to check and translate; or a token to invalidate or register, in pipeline order.
 typedef struct packed {
-  logic [5:0] access;              // 150:145 rights needed; 0: local read. A remote right excludes the privileged key
-  logic [15:0] qpn;                // 144:129 for type 2 windows
-  logic [15:0] pd;                 // 128:113 of the QP or SRQ
-  logic [31:0] token;              // 112:81 local or remote token
-  logic [12:0] length;             // 80:68 bytes, 0 to 4096; 0 passes unchecked
+  logic [5:0] access;              // 182:177 rights needed; 0: local read. A remote right excludes the privileged key
+  logic [15:0] qpn;                // 176:161 for type 2 windows
+  logic [15:0] pd;                 // 160:145 of the QP or SRQ
+  logic [31:0] token;              // 144:113 local or remote token
+  logic [31:0] span;               // 112:81 bytes from va that must be inside, when more than length; both 0 pass unchecked
+  logic [12:0] length;             // 80:68 bytes to move, 0 to 4096
   logic [63:0] va;                 // 67:4 first byte
-  logic [1:0] kind;                // 3:2 NONE and INLINE pass unchecked
+  logic [1:0] kind;                // 3:2 NONE and INLINE pass unchecked; WORD is checked like KEY
   logic [1:0] op;                  // 1:0 CHECK, INVALIDATE or REGISTER
 } mem_req_t;
-localparam int MEM_REQ_W = 151;
+localparam int MEM_REQ_W = 183;
 
 // The answer: up to two pieces of one page each (a page is at least 4 KiB).
 typedef struct packed {
@@ -234,7 +253,7 @@ localparam int MEM_RSP_W = 156;
 
 // The packet descriptor, one beat per payload segment (at least one); header fields count in the first beat.
 typedef struct packed {
-  mem_req_t mem;                   // 559:409 this segment
+  mem_req_t mem;                   // 591:409 this segment
   logic [5:0] inline_slot;         // 408:403 kind INLINE: slot of the inline buffer; payload starts at its byte 32
   logic [63:0] compare;            // 402:339 AtomicETH compare
   logic [63:0] swap;               // 338:275 AtomicETH swap or add; AtomicAckETH original value
@@ -256,7 +275,7 @@ typedef struct packed {
   logic last;                      // 1:1 last segment of the packet
   logic first;                     // 0:0 first segment: starts a packet
 } tx_packet_t;
-localparam int TX_PACKET_W = 560;
+localparam int TX_PACKET_W = 592;
 
 // Sent by the transmit pipeline for a packet that failed, and for every local operation.
 typedef struct packed {
@@ -339,21 +358,23 @@ localparam int RX_RETIRE_W = 520;
 
 // What to do with one received frame, one beat per memory segment (at least one); retire counts in the first.
 typedef struct packed {
-  rx_retire_t retire;              // 685:166 first: consequences
-  mem_req_t mem;                   // 165:15 this segment takes the next mem.length payload bytes
+  rx_retire_t retire;              // 719:200 first: consequences
+  logic [1:0] atomic;              // 199:198 read, modify and write the 8 bytes, with retire.swap and retire.compare
+  mem_req_t mem;                   // 197:15 takes the next mem.length payload bytes; kind WORD: retire.swap, little-endian
   logic [6:0] payload_beats;       // 14:8 first: copied from the header; all are consumed, written or not
   logic [5:0] payload_off;         // 7:2 first: copied from the header
   logic last;                      // 1:1 last segment
   logic first;                     // 0:0 first segment
 } rx_work_t;
-localparam int RX_WORK_W = 686;
+localparam int RX_WORK_W = 720;
 
 // A frame whose data is in memory: its consequences and how the move ended.
 typedef struct packed {
-  rx_retire_t retire;              // 521:2 consequences
+  rx_retire_t retire;              // 585:66 consequences
+  logic [63:0] original;           // 65:2 an atomic: the number that was there before
   logic [1:0] fault;               // 1:0 KEY: remote token refused; LOCAL_KEY: local token refused; BUS: SLVERR
 } rx_done_t;
-localparam int RX_DONE_W = 522;
+localparam int RX_DONE_W = 586;
 
 // A response that arrived, its data in memory; in arrival order.
 typedef struct packed {

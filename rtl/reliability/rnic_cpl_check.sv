@@ -500,7 +500,7 @@ module rnic_cpl_check #(
   end
 
   // A concatenation, because Icarus loops on a record that is put together of other records.
-  assign m_work_data  = {retire, mem, hdr.payload_beats, hdr.payload_off,
+  assign m_work_data  = {retire, ATOMIC_OP_NONE, mem, hdr.payload_beats, hdr.payload_off,
                          judge_q == JUDGE || !sge_short, first_q};
   assign m_work_valid = emit;
 

@@ -341,7 +341,7 @@ module rnic_rsp_receive #(
   end
 
   // In the order of RxWork.
-  assign m_work_data  = {retire, mem, cmd.payload_beats, cmd.payload_off, last, first_q};
+  assign m_work_data  = {retire, ATOMIC_OP_NONE, mem, cmd.payload_beats, cmd.payload_off, last, first_q};
   assign m_work_valid = state_q == EMIT && is_frame && !skip;
 
   // ------------------------------------------------------------------ flushed entries

@@ -127,6 +127,7 @@ module rnic_rx_retire #(
       side_q        <= side;
       done_q.fault  <= fault_now;
       done_q.retire <= frame;
+      done_q.original <= '0;
     end
     if (rst) begin
       valid_q <= 1'b0;

@@ -432,6 +432,7 @@ module rnic_tx_segment_decide #(
     park_d.index = verdict == ABANDON ? held_index_q : block.index;
     park_d.park  = verdict == PARK && park_sleep;
     park_d.seen  = block.count;
+    park_d.started = park_d.index;
   end
 
   assign m_park_data = park_q;
