@@ -26,7 +26,7 @@ options = $(if $(strip $(TEST)),--test $(strip $(TEST))) $(if $(strip $(SEED)),-
           $(if $(strip $(SIM)),--sim $(strip $(SIM))) $(if $(filter-out 0,$(strip $(WAVES))),--waves) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup spec test test-all sim waves lint format synth verilog bench cov docs clean
+.PHONY: help setup spec test test-all conformance sim waves lint format synth verilog bench cov docs clean
 
 help: ## This list
 	@echo "Targets:"
@@ -48,6 +48,9 @@ test: $(READY) ## All tests but the slow ones (K= to select)
 
 test-all: $(READY) ## All tests
 	$(PY) -m pytest -n $(J) --slow $(if $(strip $(K)),-k '$(strip $(K))') $(ARGS)
+
+conformance: $(READY) ## Every item of the protocol checklist: tests, verdict, build/conformance.json
+	$(PY) -m scripts.conformance -n $(J) $(ARGS)
 
 sim: $(READY) ## One scenario on the simulator (TEST= SEED= SIM= WAVES=)
 	$(PY) -m tb.run_sim $(options)

@@ -32,6 +32,8 @@ BUILD = ROOT / "build"
 SIMULATORS = ("icarus", "verilator")
 DEFAULT_SEED = 1
 WHOLE_DEVICE = ("rnic_top", "rnic_pair")
+RESULTS = "cocotb_results"
+"""Name of the property with which a pytest report says where its cocotb results are."""
 
 Parameter = int | str
 Parameters = Mapping[str, Parameter]
@@ -384,6 +386,8 @@ class Sim:
     simulator: str
     seed: int
     node: str
+    properties: list[tuple[str, object]] = field(default_factory=list)
+    """Of the pytest report: where the results of the cocotb tests are."""
 
     def run(self, toplevel: str, tests: str, **knobs: object) -> Path:
         """``tb.sim.run`` for this test; any knob may be overridden."""
@@ -394,4 +398,6 @@ class Sim:
             "run_dir": runs_folder() / re.sub(r"[^\w.\-]+", "_", self.node).strip("_"),
             "again": f"SEED={self.seed} pytest '{self.node}'",
         }
-        return run(toplevel, tests, **(defaults | knobs))  # type: ignore[arg-type]
+        chosen = defaults | knobs
+        self.properties.append((RESULTS, f"{chosen['run_dir']}/results.xml"))
+        return run(toplevel, tests, **chosen)  # type: ignore[arg-type]

@@ -44,4 +44,4 @@ def sim(request: pytest.FixtureRequest, simulator: str) -> Sim:
     seed = request.config.getoption("--seed")
     if seed is None:
         seed = int(os.environ.get("SEED", DEFAULT_SEED))
-    return Sim(simulator, seed, request.node.nodeid)
+    return Sim(simulator, seed, request.node.nodeid, request.node.user_properties)

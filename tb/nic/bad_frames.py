@@ -10,6 +10,7 @@ import cocotb
 from cocotb.triggers import ClockCycles
 
 from spec.codes import DropReason, QpState, Stat
+from tb.conformance import covers
 from tb.frames import Frame
 from tb.model.headers import Aeth, Bth, Packet, Path, Reth
 from tb.model.icrc import seal
@@ -94,6 +95,20 @@ async def counters(side: Side) -> dict[DropReason, int]:
 
 
 @cocotb.test()
+@covers(
+    "ROCE-008",
+    "ROCE-009",
+    "ROCE-010",
+    "ROCE-012",
+    "ROCE-016",
+    "ROCE-017",
+    "ROCE-020",
+    "ROCE-021",
+    "ROCE-030",
+    "ROCE-031",
+    "ROCE-034",
+    "ROCE-176",
+)
 async def bad_frames_are_dropped_and_counted_by_reason(dut: Any) -> None:
     pair = await Pair.start(dut)
     a, b = await two_sides(pair)
@@ -121,6 +136,7 @@ async def bad_frames_are_dropped_and_counted_by_reason(dut: Any) -> None:
 
 
 @cocotb.test()
+@covers("ROCE-029", "ROCE-030", "ROCE-231")
 async def any_flipped_bit_drops_the_frame(dut: Any) -> None:
     pair = await Pair.start(dut)
     a, b = await two_sides(pair)
@@ -141,6 +157,7 @@ async def any_flipped_bit_drops_the_frame(dut: Any) -> None:
 
 
 @cocotb.test()
+@covers("ROCE-097", "ROCE-098")
 async def a_gap_is_answered_by_one_sequence_nak(dut: Any) -> None:
     pair = await Pair.start(dut)
     _, b = await two_sides(pair)

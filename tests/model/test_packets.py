@@ -15,6 +15,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
+from tb.conformance import covers
 from tb.model import icrc as crc
 from tb.model.headers import (
     Aeth,
@@ -49,6 +50,7 @@ def test_vector_decodes_and_encodes_to_the_same_bytes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VECTORS)
+@covers("ROCE-027")
 def test_vector_icrc(name: str) -> None:
     right, carried = crc.frame_icrc(FRAMES[name])
     assert right == carried == bytes.fromhex(VECTORS[name]["icrc"])
@@ -302,6 +304,7 @@ def test_decode_is_the_inverse_of_encode(packet: Packet) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(packets(), st.data())
+@covers("ROCE-029")
 def test_any_covered_bit_breaks_the_icrc(packet: Packet, data: st.DataObject) -> None:
     packet = replace(packet, path=replace(packet.path, vlan=None))
     frame = bytearray(encode(packet))
@@ -316,6 +319,7 @@ def test_any_covered_bit_breaks_the_icrc(packet: Packet, data: st.DataObject) ->
 
 @settings(max_examples=100, deadline=None)
 @given(packets(), st.integers(0, 255), st.integers(0, 255), st.integers(0, 0xFFFF))
+@covers("ROCE-028")
 def test_routers_do_not_break_the_icrc(
     packet: Packet, traffic: int, hops: int, checksum: int
 ) -> None:
