@@ -238,9 +238,9 @@ class RawDriver:
     async def connect(
         self, qp: RawQp, peer: Port, peer_qpn: int, *, gid: int = 0, sq_psn: int = 0x100,
         rq_psn: int = 0x200, mtu: int = 5, access: Access = EVERY_RIGHT, reads: int = 16,
-        **attributes: int,
+        until: QpState = QpState.RTS, **attributes: int,
     ) -> None:  # fmt: skip
-        """INIT, RTR, RTS; further attributes overwrite what the modify commands carry."""
+        """INIT, RTR, RTS or less; further attributes overwrite what the modify commands carry."""
         common = AdminModifyQp(
             opcode=AdminOp.MODIFY_QP, number=qp.number, dest_qpn=peer_qpn, access=access,
             dest_gid=int.from_bytes(peer.gids[gid], "little"),
@@ -257,7 +257,8 @@ class RawDriver:
             (QpState.RTS, QpAttr.TIMEOUT | QpAttr.RETRY_CNT | QpAttr.RNR_RETRY | QpAttr.SQ_PSN
              | QpAttr.MAX_RD_ATOMIC),
         ):  # fmt: skip
-            await self.must(replace(common, state=state, mask=mask | QpAttr.STATE))
+            if state <= until:
+                await self.must(replace(common, state=state, mask=mask | QpAttr.STATE))
 
     async def modify(self, number: int, state: QpState) -> AdminCqe:
         """A state change without attributes."""

@@ -1,0 +1,14 @@
+"""One adapter against hand-made frames: the rules of the protocol, one by one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tb.sim import Sim
+
+
+@pytest.mark.nic
+@pytest.mark.simulators("verilator")
+@pytest.mark.parametrize("module", ["conf_psn", "conf_sequence"])
+def test_wire(sim: Sim, module: str) -> None:
+    sim.run("rnic_top", tests=f"tb.nic.{module}")
