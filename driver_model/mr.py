@@ -134,6 +134,7 @@ class Mr(NdkObject):
             key=token & 0xFF,
             kind=KeyKind.FAST_REG,
             pd=self.pd.number,
+            length=adapter_page_count,
         )
         return self._ask_for_token(token, command, request_completion, request_context)
 

@@ -417,6 +417,7 @@ module rnic_top #(
   logic [2:0][23:0]            lookup_index;
   logic [2:0][KEY_ENTRY_W-1:0] lookup_entry;
   logic                        key_changed_en;
+  logic                        key_grant_en;
 
   rnic_mem_keys #(
     .KEY_COUNT (KEY_COUNT)
@@ -433,6 +434,7 @@ module rnic_top #(
     .lookup_index,
     .lookup_entry,
     .changed_en    (key_changed_en),
+    .grant_en      (key_grant_en),
     .ready         (keys_ready)
   );
 
@@ -728,6 +730,7 @@ module rnic_top #(
     .m_mod_valid     (key_mod_valid[KEY_TX]),
     .m_mod_ready     (key_mod_ready[KEY_TX]),
     .key_changed_en,
+    .key_grant_en,
     .m_dma_data      ({rd_req_data[RD_PAYLOAD], rd_req_data[RD_TX_LIST]}),
     .m_dma_valid     ({rd_req_valid[RD_PAYLOAD], rd_req_valid[RD_TX_LIST]}),
     .m_dma_ready     ({rd_req_ready[RD_PAYLOAD], rd_req_ready[RD_TX_LIST]}),
@@ -835,6 +838,7 @@ module rnic_top #(
     .m_mod_valid       (key_mod_valid[KEY_RX]),
     .m_mod_ready       (key_mod_ready[KEY_RX]),
     .key_changed_en,
+    .key_grant_en,
     .m_dma_data        (rd_req_data[RD_RX_LIST]),
     .m_dma_valid       (rd_req_valid[RD_RX_LIST]),
     .m_dma_ready       (rd_req_ready[RD_RX_LIST]),

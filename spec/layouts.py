@@ -354,7 +354,7 @@ class AdminKey(Record):
     page_shift: int = bits(75, 5, "log2 of the page size, 12 to 30")
     pd: int = bits(80, 16, "protection domain")
     base: int = bits(128, 64, "virtual address of the first byte")
-    length: int = bits(192, 64, "bytes")
+    length: int = bits(192, 64, "bytes; FAST_REG: most pages that a list of it may have, 0 for any number")
     pages: int = bits(256, 64, "bus address of the page list, 8-byte aligned, or of the region when direct")
 
 
@@ -386,3 +386,4 @@ class KeyEntry(Record):
     base: int = auto(64, "virtual address of the first byte")
     length: int = auto(64, "bytes")
     pages: int = auto(64, "page list or region")
+    limit: int = auto(24, "fast-register: most pages of its list, 0 for any number")

@@ -621,6 +621,7 @@ module rnic_admin #(
       key_new.base       = key.base;
       key_new.length     = key.length;
       key_new.pages      = key.pages;
+      if (key.kind == KEY_KIND_FAST_REG) key_new.limit = key.length[23:0];
     end
     key_write       = '0;
     key_write.index = cmd.number;

@@ -246,6 +246,8 @@ module rnic_admin_check #(
         else if (key.kind == KEY_KIND_PRIVILEGED || key.kind == KEY_KIND_FAST_REG) begin
           if (key.kind == KEY_KIND_PRIVILEGED && remote_rights)
                                                    status = ADMIN_STATUS_BAD_PARAM_ACCESS;
+          else if (key.kind == KEY_KIND_FAST_REG && key.length > 64'hFF_FFFF)
+                                                   status = ADMIN_STATUS_BAD_PARAM_LENGTH;
         end
         else if (key.kind != KEY_KIND_MR)          status = ADMIN_STATUS_BAD_PARAM_TYPE;
         else if (writes_need_local || (key.access & (ACCESS_MW_BIND | ACCESS_ZERO_BASED)) != '0)

@@ -337,7 +337,7 @@ localparam int ADMIN_MODIFY_QP_W = 512;
 typedef struct packed {
   logic [191:0] rsvd0;
   logic [63:0] pages;              // 319:256 bus address of the page list, 8-byte aligned, or of the region when direct
-  logic [63:0] length;             // 255:192 bytes
+  logic [63:0] length;             // 255:192 bytes; FAST_REG: most pages that a list of it may have, 0 for any number
   logic [63:0] base;               // 191:128 virtual address of the first byte
   logic [31:0] rsvd1;
   logic [15:0] pd;                 // 95:80 protection domain
@@ -369,6 +369,7 @@ localparam int ADMIN_CQE_W = 512;
 
 // Entry of the adapter's key table.
 typedef struct packed {
+  logic [23:0] limit;              // 272:249 fast-register: most pages of its list, 0 for any number
   logic [63:0] pages;              // 248:185 page list or region
   logic [63:0] length;             // 184:121 bytes
   logic [63:0] base;               // 120:57 virtual address of the first byte
@@ -381,6 +382,6 @@ typedef struct packed {
   logic valid;                     // 8:8 may be used; a fast-register key is invalid until registered
   logic [7:0] key;                 // 7:0 key byte
 } key_entry_t;
-localparam int KEY_ENTRY_W = 249;
+localparam int KEY_ENTRY_W = 273;
 
 `endif

@@ -412,10 +412,10 @@ localparam int EVENT_REQ_W = 72;
 
 // An entry for the key table.
 typedef struct packed {
-  key_entry_t entry;               // 272:24 new content
+  key_entry_t entry;               // 296:24 new content
   logic [23:0] index;              // 23:0 entry
 } key_write_t;
-localparam int KEY_WRITE_W = 273;
+localparam int KEY_WRITE_W = 297;
 
 // A completion queue as rnic_admin sets it.
 typedef struct packed {

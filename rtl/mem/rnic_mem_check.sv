@@ -8,7 +8,8 @@
 // across two pages of a list takes two. Up to 64 lines are fetched at once, and the line that comes
 // next is fetched early. The answer's pieces never cross 4 KiB of bus addresses.
 //
-// Pass unchecked, with nothing to move: kinds NONE and INLINE, and length 0. A failed check and an
+// Pass unchecked, with nothing to move: kinds NONE and INLINE, and requests with neither length nor
+// span. One with a span alone is checked and moves nothing. A failed check and an
 // unreadable page list (`ok` with `bus_error`) give no pieces either. INVALIDATE and REGISTER take
 // effect in their place in the order: later requests see it.
 `include "assert.svh"
@@ -41,6 +42,7 @@ module rnic_mem_check #(
   output logic               m_mod_valid,
   input  logic               m_mod_ready,
   input  logic               changed_en,
+  input  logic               grant_en,
 
   // Page lists in host memory
   output dma_read_req_t      m_dma_data,
@@ -105,7 +107,7 @@ module rnic_mem_check #(
     .m_step_slot  (step_slot),
     .m_step_valid (step_valid),
     .m_step_ready (step_ready),
-    .changed_en,
+    .grant_en,
     .s_arrived_en (arrived_en),
     .s_drop_en    (drop_en),
     .s_drop_slot  (drop_slot)

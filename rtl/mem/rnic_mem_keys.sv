@@ -3,8 +3,9 @@
 // Three lookups and one write per cycle. A lookup answers two cycles later; it sees a write that
 // landed in an earlier cycle, and an index beyond the table reads as an entry that grants nothing.
 // Writers: rnic_admin first, then the two pipelines in turn. `changed_en` is up in the cycle in which
-// an entry changes. A pipeline decided on what it looked up, so it takes its offer back when another
-// write lands before its own: between a lookup and the write that rests on it nothing changes.
+// an entry changes, `grant_en` as well when the new entry is valid. A pipeline decided on what it
+// looked up, so it takes its offer back when another write lands before its own: between a lookup and
+// the write that rests on it nothing changes.
 // After reset the table makes all entries invalid, one per cycle; `ready` tells the end. Until then
 // lookups find nothing and writes wait.
 `include "layouts.svh"
@@ -31,8 +32,9 @@ module rnic_mem_keys #(
   input  logic [2:0][23:0]                lookup_index,
   output logic [2:0][KEY_ENTRY_W-1:0]     lookup_entry,
 
-  // An entry changes in this cycle
+  // An entry changes in this cycle; it is valid then
   output logic                            changed_en,
+  output logic                            grant_en,
 
   // The table can be used
   output logic                            ready
@@ -45,6 +47,7 @@ module rnic_mem_keys #(
   logic       turn_q;  // the pipeline that is asked first
   logic       mod;
   key_write_t pick;
+  key_entry_t pick_entry;
   logic       pick_valid;
 
   assign mod            = s_mod_valid[turn_q] ? turn_q : !turn_q;
@@ -58,7 +61,9 @@ module rnic_mem_keys #(
     if (s_write_valid) pick = s_write_data;
   end
 
+  assign pick_entry = pick.entry;
   assign changed_en = pick_valid;
+  assign grant_en   = pick_valid && pick_entry.valid;
 
   // The table, a copy per lookup
 

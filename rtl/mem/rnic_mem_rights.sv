@@ -7,6 +7,14 @@
 //
 // The stages never stop: a request enters only when the buffer behind them has room for it.
 //
+// What must be inside reaches from va over the longer of `length` and `span`; what moves is `length`.
+// So the range of a whole message can be judged with its first packet, and that of one that moves
+// nothing here as well.
+//
+// REGISTER is refused for what no region may be: no bytes, an end beyond 2^64, a page size that is
+// none, a list that is not aligned or longer than the region was made for, rights that a region
+// cannot have or that lack local write.
+//
 // INVALIDATE and REGISTER stay at the entrance until the key table holds the new entry; the request
 // behind them sees it. The table is asked again when anything in it changed since the lookup, so two
 // pipelines and admin cannot undo each other's decisions. Those before them were checked already.
@@ -74,11 +82,39 @@ module rnic_mem_rights (
     if (rst) inside_q <= '0;
   end
 
+  // REGISTER: what the request itself must be, in the two cycles in which the table is read
+
+  logic [29:0] reg_mask;
+  logic        reg_sound_q, reg_sound2_q;
+  logic [64:0] reg_reach_q;    // from the start of the first page, rounded up
+  logic [64:0] reg_pages_q;    // pages of its list
+  logic [5:0]  reg_access;
+
+  assign reg_mask   = (30'd1 << s_req_reg_shift) - 30'd1;  // shift 30: all ones
+  assign reg_access = s_req_data.access;
+
+  always_ff @(posedge clk) begin
+    reg_sound_q  <= s_req_reg_length != '0
+                 && {1'b0, s_req_data.va} + {1'b0, s_req_reg_length} <= {1'b1, 64'd0}
+                 && s_req_reg_shift >= 5'd12 && s_req_reg_shift <= 5'd30
+                 && (s_req_reg_direct || s_req_reg_pages[2:0] == '0)
+                 && (reg_access & (ACCESS_MW_BIND | ACCESS_ZERO_BASED)) == '0
+                 && ((reg_access & (ACCESS_REMOTE_WRITE | ACCESS_REMOTE_ATOMIC)) == '0
+                     || (reg_access & ACCESS_LOCAL_WRITE) != '0);
+    reg_sound2_q <= reg_sound_q;
+    reg_reach_q  <= {1'b0, s_req_reg_length} + 65'(s_req_data.va[29:0] & reg_mask) + 65'(reg_mask);
+    reg_pages_q  <= reg_reach_q >> s_req_reg_shift;
+  end
+
   // INVALIDATE and REGISTER
 
+  logic       fits;
   logic       stale_q;  // the table changed since the lookup
   logic       mod_ok, mod_ok_q;
   key_entry_t mod_entry, mod_entry_q;
+
+  assign fits = s_req_reg_direct || lookup_entry.limit == '0
+             || reg_pages_q <= 65'(lookup_entry.limit);
 
   always_comb begin
     mod_entry = lookup_entry;
@@ -88,7 +124,7 @@ module rnic_mem_rights (
       mod_entry.valid = 1'b0;
     end else begin
       mod_ok = mod_ok && !lookup_entry.valid && s_req_data.op == KEY_OP_REGISTER &&
-               s_req_reg_shift >= 5'd12 && s_req_reg_shift <= 5'd30;
+               reg_sound2_q && fits;
       mod_entry.key        = s_req_data.token[7:0];
       mod_entry.valid      = 1'b1;
       mod_entry.access     = s_req_data.access;
@@ -139,11 +175,14 @@ module rnic_mem_rights (
   logic     a_pass_q,  b_pass_q;   // nothing to look at
   logic     a_ok_q,    b_ok_q;     // what then to answer
   mem_req_t a_req_q,   b_req_q;
+  logic     by_key;
+
+  assign by_key = s_req_data.kind == SEG_KIND_KEY || s_req_data.kind == SEG_KIND_WORD;
 
   always_ff @(posedge clk) begin
     a_valid_q <= enter;
     a_req_q   <= s_req_data;
-    a_pass_q  <= is_mod || s_req_data.kind != SEG_KIND_KEY || s_req_data.length == 13'd0;
+    a_pass_q  <= is_mod || !by_key || (s_req_data.length == '0 && s_req_data.span == '0);
     a_ok_q    <= !is_mod || mod_ok_q;
     b_valid_q <= a_valid_q;
     b_req_q   <= a_req_q;
@@ -167,6 +206,7 @@ module rnic_mem_rights (
   logic        c_pass_q, c_ok_q, c_privileged_q, c_below_q;
   logic [63:0] c_va_q, c_offset_q;
   logic [12:0] c_length_q;
+  logic [31:0] c_reach_q;
   logic        privileged, known, granted;
   logic [64:0] offset;
 
@@ -187,6 +227,7 @@ module rnic_mem_rights (
     c_offset_q     <= offset[63:0];
     c_va_q         <= b_req_q.va;
     c_length_q     <= b_pass_q ? 13'd0 : b_req_q.length;
+    c_reach_q      <= b_req_q.span > 32'(b_req_q.length) ? b_req_q.span : 32'(b_req_q.length);
   end
 
   // d: range, offset in the list's pages; 65 bits, so nothing wraps
@@ -200,13 +241,14 @@ module rnic_mem_rights (
   logic        in_range;
   logic [29:0] mask, first;
 
-  assign in_range = !c_below_q && 65'(c_offset_q) + 65'(c_length_q) <= {1'b0, c_key_q.length};
+  assign in_range = !c_below_q && 65'(c_offset_q) + 65'(c_reach_q) <= {1'b0, c_key_q.length};
   assign mask   = (30'd1 << c_key_q.page_shift) - 30'd1;  // shift 30: all ones
   assign first  = c_key_q.base[29:0] & mask;
 
   always_ff @(posedge clk) begin
     d_ok_q     <= c_ok_q && (c_pass_q || c_privileged_q || in_range);
-    d_list_q   <= c_ok_q && !c_pass_q && !c_privileged_q && in_range && !c_key_q.direct;
+    d_list_q   <= c_ok_q && !c_pass_q && !c_privileged_q && in_range && !c_key_q.direct
+               && c_length_q != '0;
     d_linear_q <= c_privileged_q ? c_va_q : c_key_q.pages + c_offset_q;
     d_offset_q <= 65'(c_offset_q) + 65'(first);
     d_end_q    <= {1'b0, c_key_q.length} + 65'(first) - 65'd1;

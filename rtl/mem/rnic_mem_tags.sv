@@ -6,8 +6,10 @@
 // their way.
 //
 // One request per cycle when its lines are here; one more for a second page and one more to fetch a
-// line ahead. `changed_en` forgets all: whoever comes later fetches anew, whoever was before uses
-// what is on its way. A line that came with an error is forgotten by `s_drop`.
+// line ahead. `grant_en` forgets all: whoever comes later fetches anew, whoever was before uses
+// what is on its way. That suffices: the host rewrites a list only while no valid key uses it, and
+// what becomes valid afterwards is told here; the part of a line that belongs to other lists stays
+// as it is. A line that came with an error is forgotten by `s_drop`.
 `include "layouts.svh"
 `include "streams.svh"
 `include "mem_steps.svh"
@@ -36,8 +38,8 @@ module rnic_mem_tags #(
   output logic              m_step_valid,
   input  logic              m_step_ready,
 
-  // What happened to lines: the key table changed, one arrived, that one was bad
-  input  logic              changed_en,
+  // What happened to lines: a key became valid, one arrived, that one was bad
+  input  logic              grant_en,
   input  logic              s_arrived_en,
   input  logic              s_drop_en,
   input  logic [SLOT_W-1:0] s_drop_slot
@@ -140,10 +142,10 @@ module rnic_mem_tags #(
     if (fire_miss && !s_arrived_en) out_q <= out_q + 1'b1;
     if (!fire_miss && s_arrived_en) out_q <= out_q - 1'b1;
     // In this order: a slot may be taken for a new line when its old one proves bad, and whatever is
-    // asked for while the key table changes is asked for again.
+    // asked for while a key becomes valid is asked for again.
     if (s_drop_en) valid_q[s_drop_slot] <= 1'b0;
     if (fire_miss) valid_q[slot] <= 1'b1;
-    if (changed_en) valid_q <= '0;
+    if (grant_en) valid_q <= '0;
     if (rst) begin
       page_q  <= FIRST;
       out_q   <= '0;

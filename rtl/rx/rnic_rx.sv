@@ -74,6 +74,7 @@ module rnic_rx #(
   output logic            m_mod_valid,
   input  logic            m_mod_ready,
   input  logic            key_changed_en,
+  input  logic            key_grant_en,
 
   // Host reads, page lists only
   output dma_read_req_t   m_dma_data,
@@ -309,6 +310,7 @@ module rnic_rx #(
     .m_mod_valid,
     .m_mod_ready,
     .changed_en       (key_changed_en),
+    .grant_en         (key_grant_en),
     .m_dma_data,
     .m_dma_valid,
     .m_dma_ready,

@@ -46,6 +46,7 @@ module rnic_tx #(
   output logic                             m_mod_valid,
   input  logic                             m_mod_ready,
   input  logic                             key_changed_en,
+  input  logic                             key_grant_en,
 
   // Host reads (DmaReadReq): 0 page lists, 1 payload
   output logic [1:0][DMA_READ_REQ_W-1:0]   m_dma_data,
@@ -144,6 +145,7 @@ module rnic_tx #(
     .m_mod_valid,
     .m_mod_ready,
     .changed_en       (key_changed_en),
+    .grant_en         (key_grant_en),
     .m_dma_data       (m_dma_data[0]),
     .m_dma_valid      (m_dma_valid[0]),
     .m_dma_ready      (m_dma_ready[0]),

@@ -283,6 +283,41 @@ def random_key(bench: Bench, kind: KeyKind | None = None, pd: int | None = None)
     )  # fmt: skip
 
 
+def fast_key(bench: Bench) -> KeyEntry:
+    """What a good REGISTER makes of a random region, as long as it allows or shorter."""
+    entry = random_key(bench, KeyKind.FAST_REG)
+    while entry.base + entry.length > WORD:
+        entry = random_key(bench, KeyKind.FAST_REG)
+    access = entry.access & ~(Access.MW_BIND | Access.ZERO_BASED) | Access.LOCAL_WRITE
+    size = 1 << entry.page_shift
+    count = (entry.base % size + entry.length + size - 1) // size
+    limit = random.choice((0, count, count + 1)) if count < 1 << 24 else 0
+    return replace(entry, valid=1, access=access, limit=limit)
+
+
+def spoiled(req: MemReq, reg: Registration, entry: KeyEntry) -> tuple[MemReq, Registration]:
+    """The REGISTER of a fast key with one thing wrong."""
+    size = 1 << reg.shift
+    more = (entry.limit - (req.va + reg.length - 1 - req.va // size * size) // size) * size
+    wrong = [
+        (replace(req, pd=req.pd ^ 1), reg),
+        (replace(req, access=Access.REMOTE_WRITE), reg),
+        (replace(req, access=Access.REMOTE_ATOMIC | Access.REMOTE_READ), reg),
+        (replace(req, access=req.access | Access.MW_BIND), reg),
+        (replace(req, access=req.access | Access.ZERO_BASED), reg),
+        (req, replace(reg, length=0)),
+        (req, replace(reg, length=WORD - 1)) if req.va > 1 else (req, replace(reg, length=0)),
+        *((req, replace(reg, shift=shift)) for shift in (0, 11, 31)),
+    ]
+    if reg.length > 1:
+        wrong.append((replace(req, va=WORD - reg.length + 1), reg))
+    if not reg.direct:
+        wrong.append((req, replace(reg, pages=reg.pages + random.choice((1, 2, 4)))))
+        if entry.limit and reg.length + more < WORD - req.va:
+            wrong += [(req, replace(reg, length=reg.length + more))] * 4
+    return random.choice(wrong)
+
+
 def random_request(index: int, entry: KeyEntry) -> MemReq:
     """A CHECK near what the key allows, edges often."""
     size = random.choice((0, 1, 8, 64, 4095, 4096, random.randint(1, 4096), random.randint(1, 64)))
@@ -308,14 +343,23 @@ def random_request(index: int, entry: KeyEntry) -> MemReq:
     return MemReq(
         op=KeyOp.CHECK, kind=SegKind.KEY if odd() < 0.95 else random.choice(list(SegKind)),
         va=va % WORD, length=size, token=token, pd=entry.pd if odd() < 0.96 else entry.pd ^ 1,
-        qpn=random.getrandbits(16), access=wanted,
+        qpn=random.getrandbits(16), access=wanted, span=random_span(entry, va % WORD, size),
     )  # fmt: skip
+
+
+def random_span(entry: KeyEntry, va: int, size: int) -> int:
+    """None, or one that reaches to an edge, or anywhere."""
+    rest = entry.base + entry.length - va
+    near = [rest - 1, rest, rest + 1, WORD - va, WORD - va - 1]
+    spots = [s for s in near if 0 < s < 1 << 32]
+    spots += [size, max(size, 1) - 1, random.getrandbits(random.randint(1, 32)), (1 << 32) - 1]
+    return random.choice(spots) if random.random() < 0.4 else 0
 
 
 def plain_key(bench: Bench, count: int, *, offset: int = 0, shift: int = 12) -> KeyEntry:
     """A region of `count` whole pages that its domain may do anything with."""
     return KeyEntry(
-        key=7, valid=1, kind=KeyKind.MR, access=Access(31), page_shift=shift, pd=1,
+        key=7, valid=1, kind=KeyKind.MR, access=Access(15), page_shift=shift, pd=1,
         base=0x10_0000_0000 + offset, length=(count << shift) - offset,
         pages=bench.lists.make(count, shift, gap=-bench.lists.free // 8 % 8),
     )  # fmt: skip
@@ -339,6 +383,6 @@ def change(op: KeyOp, index: int, entry: KeyEntry) -> tuple[MemReq, Registration
 
 
 __all__ = [
-    "KEY_COUNT", "SLOW", "Bench", "Timing", "change", "piece", "plain_key", "random_key",
-    "random_request", "replace",
+    "KEY_COUNT", "SLOW", "Bench", "Timing", "change", "fast_key", "piece", "plain_key",
+    "random_key", "random_request", "replace", "spoiled",
 ]  # fmt: skip

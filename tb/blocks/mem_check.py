@@ -16,11 +16,13 @@ from tb.blocks.mem_bench import (
     Bench,
     Timing,
     change,
+    fast_key,
     piece,
     plain_key,
     random_key,
     random_request,
     replace,
+    spoiled,
 )
 from tb.blocks.mem_model import WORD
 from tb.streams import cycles, from_pattern
@@ -94,8 +96,12 @@ async def ranges_end_where_they_end(dut):
         for edge in (entry.base, entry.base + entry.length, 0, WORD):
             for length in (1, 2, 4095, 4096):
                 for off in (-length - 1, -length, -length + 1, -1, 0, 1):
-                    req = piece(index, entry, 0, length)
-                    bench.offer(0, replace(req, va=(edge + off) % WORD, access=Access(0)))
+                    req = replace(
+                        piece(index, entry, 0, length), va=(edge + off) % WORD, access=Access(0)
+                    )
+                    bench.offer(0, req)
+                    reach = replace(req, span=length, length=random.choice((0, length // 2)))
+                    bench.offer(1, reach)
     for va in (0, 4095, WORD - 1, WORD - 4096, WORD - 4095):
         bench.offer(1, replace(piece(9, privileged, 0, 4096), va=va))
     await bench.settle()
@@ -118,12 +124,48 @@ async def the_privileged_key_is_for_local_use(dut):
 async def nothing_to_move_is_never_refused(dut):
     bench = await Bench.start(dut)
     for kind in SegKind:
-        for length in (0, 1, 4096):
-            req = MemReq(kind=kind, length=length, token=random.getrandbits(32))
+        for length, span in ((0, 0), (1, 0), (4096, 0), (0, 1), (0, 1 << 31)):
+            req = MemReq(kind=kind, length=length, span=span, token=random.getrandbits(32))
             bench.offer(0, req)
     await bench.settle()
     ok = [o.answer.ok for o in bench.pipes[0].answered if o.answer]
-    assert ok == [True] * 3 + [True, False, False] + [True] * 3
+    checked = [True] + [False] * 4
+    assert ok == [True] * 5 + checked + [True] * 5 + checked
+
+
+@cocotb.test()
+async def a_span_is_checked_and_moves_nothing(dut):
+    """Checked like a request with bytes, and no list is read for it."""
+    bench = await Bench.start(dut)
+    good = plain_key(bench, 20)
+    bench.set_key(5, good)
+    await bench.settle()
+    fetches = bench.fetches
+    whole = replace(piece(5, good, 0, 0), span=good.length)
+    wrong = [
+        replace(whole, token=whole.token ^ 1),
+        replace(whole, token=whole.token ^ 1 << 8),
+        replace(whole, pd=whole.pd ^ 1),
+        replace(whole, access=Access.MW_BIND),
+        replace(whole, va=good.base - 1),
+        replace(whole, va=good.base + 1),
+        replace(whole, span=good.length + 1),
+        replace(whole, span=(1 << 32) - 1),
+        replace(whole, va=WORD - 1, span=2),
+    ]
+    for req in (whole, *wrong):
+        bench.offer(0, req)
+        bench.offer(1, replace(req, kind=SegKind.WORD))
+    await bench.settle()
+    for pipe in bench.pipes:
+        assert [o.answer.ok for o in pipe.answered if o.answer] == [True] + [False] * len(wrong)
+    assert bench.fetches == fetches
+    # With bytes to move, the span alone decides whether it is refused, and length what moves.
+    for pipe, span in ((0, good.length), (1, good.length + 1)):
+        bench.offer(pipe, replace(piece(5, good, 0, 100), span=span))
+    await bench.settle()
+    assert bench.pipes[0].answered[-1].answer.pieces[0][1] == 100
+    assert not bench.pipes[1].answered[-1].answer.ok
 
 
 @cocotb.test()
@@ -131,7 +173,7 @@ async def nothing_to_move_is_never_refused(dut):
 async def keys_change_while_requests_flow(dut, latency, idle, stall):
     """Admin and both pipelines register, invalidate and use the same keys."""
     bench = await Bench.start(dut, Timing(read_latency=latency, reorder=True), idle, stall)
-    fresh = {index: random_key(bench, KeyKind.FAST_REG) for index in range(10)}
+    fresh = {index: fast_key(bench) for index in range(10)}
     for index, entry in fresh.items():
         bench.set_key(index, replace(entry, valid=0))
     await bench.settle()
@@ -147,9 +189,8 @@ async def keys_change_while_requests_flow(dut, latency, idle, stall):
             bench.offer(random.randrange(2), req, reg)
         elif what < 0.9:
             req, reg = change(KeyOp.REGISTER, index, entry)
-            req = replace(req, pd=req.pd ^ (random.random() < 0.1))
-            if random.random() < 0.1:
-                reg = replace(reg, shift=random.choice((11, 31, 0)))
+            if random.random() < 0.2:
+                req, reg = spoiled(req, reg, entry)
             bench.offer(random.randrange(2), req, reg)
         else:
             kind = random.choice((KeyKind.FAST_REG, KeyKind.FAST_REG, KeyKind.MR, KeyKind.NONE))
@@ -159,6 +200,72 @@ async def keys_change_while_requests_flow(dut, latency, idle, stall):
     await bench.compare_tables()
     done = [o.req.op for p in bench.pipes for o in p.answered if o.answer and o.answer.ok]
     assert set(done) == set(KeyOp)
+
+
+@cocotb.test()
+async def a_registration_that_makes_no_sense_is_refused(dut):
+    bench = await Bench.start(dut)
+    entries = [fast_key(bench) for _ in range(60)]
+    for number in range(400):
+        entry = random.choice(entries)
+        bench.set_key(1, replace(entry, valid=0))
+        await bench.settle()
+        req, reg = change(KeyOp.REGISTER, 1, entry)
+        if number % 4:
+            req, reg = spoiled(req, reg, entry)
+        bench.offer(number % 2, req, reg)
+        await bench.settle()
+        answer = bench.pipes[number % 2].answered[-1].answer
+        assert answer is not None
+        assert answer.ok == (number % 4 == 0)
+    await bench.compare_tables()
+
+
+@cocotb.test()
+async def a_region_takes_as_many_pages_as_it_was_made_for(dut):
+    bench = await Bench.start(dut)
+    granted = []
+    for shift in (12, 13, 21, 30):
+        for limit in (1, 2, 7, 1 << 12):
+            size = 1 << shift
+            for base in (0, size - 1, 5 * size + 1):
+                room = limit * size - base % size
+                for length in (room, room + 1):
+                    entry = replace(
+                        plain_key(bench, 1), kind=KeyKind.FAST_REG, limit=limit, base=base,
+                        length=length, page_shift=shift, valid=0,
+                    )  # fmt: skip
+                    bench.set_key(1, entry)
+                    await bench.settle()
+                    bench.offer(0, *change(KeyOp.REGISTER, 1, entry))
+                    await bench.settle()
+                    granted.append(bench.pipes[0].answered[-1].answer.ok)
+    assert granted == [True, False] * (len(granted) // 2)
+
+
+@cocotb.test()
+async def an_invalidation_keeps_the_lines(dut):
+    """Only a key that becomes valid may bring a rewritten list."""
+    bench = await Bench.start(dut)
+    keys = [replace(plain_key(bench, 8), kind=KeyKind.FAST_REG), plain_key(bench, 8)]
+    for index, entry in enumerate(keys):
+        bench.set_key(index, entry)
+    await bench.settle()
+
+    async def fetches_of_a_look() -> int:
+        before = bench.fetches
+        bench.offer(0, piece(1, keys[1], 0, 64))
+        await bench.settle()
+        return bench.fetches - before
+
+    assert await fetches_of_a_look() == 1
+    assert await fetches_of_a_look() == 0
+    bench.offer(1, *change(KeyOp.INVALIDATE, 0, keys[0]))
+    await bench.settle()
+    assert await fetches_of_a_look() == 0
+    bench.offer(1, *change(KeyOp.REGISTER, 0, keys[0]))
+    await bench.settle()
+    assert await fetches_of_a_look() == 1
 
 
 @cocotb.test()
@@ -174,7 +281,7 @@ async def a_write_beyond_the_table_changes_nothing(dut):
 @cocotb.test()
 async def one_of_two_invalidations_wins(dut):
     bench = await Bench.start(dut)
-    entry = replace(random_key(bench, KeyKind.FAST_REG), valid=1)
+    entry = fast_key(bench)
     for delay in range(10):
         bench.set_key(1, entry)
         await bench.settle()
@@ -191,8 +298,8 @@ async def one_of_two_invalidations_wins(dut):
 async def a_destroyed_key_does_not_come_back(dut):
     """Admin takes a key away at every moment of its registration."""
     bench = await Bench.start(dut)
-    entry = random_key(bench, KeyKind.FAST_REG)
-    for delay in range(12):
+    entry = fast_key(bench)
+    for delay in range(14):
         bench.set_key(1, replace(entry, valid=0))
         await bench.settle()
         bench.offer(delay % 2, *change(KeyOp.REGISTER, 1, entry))

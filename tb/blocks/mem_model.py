@@ -46,6 +46,26 @@ class Refused(Exception):
     why: str
 
 
+def _is_a_region(req: MemReq, reg: Registration) -> bool:
+    """Whether a registration describes memory, with rights that memory can have."""
+    rights = Access(req.access)
+    writes = rights & (Access.REMOTE_WRITE | Access.REMOTE_ATOMIC)
+    return (
+        reg.length > 0
+        and req.va + reg.length <= WORD
+        and 12 <= reg.shift <= 30
+        and not (reg.pages % 8 and not reg.direct)
+        and not rights & (Access.MW_BIND | Access.ZERO_BASED)
+        and not (writes and not rights & Access.LOCAL_WRITE)
+    )
+
+
+def _has_room(entry: KeyEntry, req: MemReq, reg: Registration) -> bool:
+    """Whether the list of a registration is as long as its region allows."""
+    first, last = req.va >> reg.shift, (req.va + reg.length - 1) >> reg.shift
+    return bool(reg.direct) or not entry.limit or last - first + 1 <= entry.limit
+
+
 class Keys:
     """The key table and what requests do with it."""
 
@@ -73,7 +93,7 @@ class Keys:
             if not entry.valid or entry.key != req.token & 0xFF:
                 return None
             return replace(entry, valid=0)
-        if entry.valid or not 12 <= reg.shift <= 30:
+        if entry.valid or not _is_a_region(req, reg) or not _has_room(entry, req, reg):
             return None
         return replace(
             entry, key=req.token & 0xFF, valid=1, access=req.access, base=req.va,
@@ -84,7 +104,7 @@ class Keys:
 
     def check(self, req: MemReq, read: Callable[[int], int | None]) -> Answer:
         """The answer to a CHECK; `read` gives a list entry at an address, None for a bus error."""
-        if req.kind != SegKind.KEY or req.length == 0:
+        if req.kind not in (SegKind.KEY, SegKind.WORD) or req.length == req.span == 0:
             return Answer(True)
         try:
             entry = self._allowed(req)
@@ -114,7 +134,8 @@ class Keys:
             return entry
         if any(req.access & right and not entry.access & right for right in Access):
             raise Refused("right")
-        if req.va < entry.base or req.va + req.length > entry.base + entry.length:
+        reach = max(req.length, req.span)
+        if req.va < entry.base or req.va + reach > entry.base + entry.length:
             raise Refused("range")
         return entry
 

@@ -91,6 +91,7 @@ module mem_port #(
   dma_read_data_t                 rsp_data;
   logic [1:0]                     rsp_en;
   logic                           changed_en;
+  logic                           grant_en;
 
   assign lookup_en[2]    = look_en;
   assign lookup_index[2] = look_index;
@@ -113,6 +114,7 @@ module mem_port #(
     .lookup_index,
     .lookup_entry,
     .changed_en,
+    .grant_en,
     .ready
   );
 
@@ -137,6 +139,7 @@ module mem_port #(
     .m_mod_valid      (mod_valid[0]),
     .m_mod_ready      (mod_ready[0]),
     .changed_en,
+    .grant_en,
     .m_dma_data       (dma_data[0]),
     .m_dma_valid      (dma_valid[0]),
     .m_dma_ready      (dma_ready[0]),
@@ -169,6 +172,7 @@ module mem_port #(
     .m_mod_valid      (mod_valid[1]),
     .m_mod_ready      (mod_ready[1]),
     .changed_en,
+    .grant_en,
     .m_dma_data       (dma_data[1]),
     .m_dma_valid      (dma_valid[1]),
     .m_dma_ready      (dma_ready[1]),

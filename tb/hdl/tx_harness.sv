@@ -108,6 +108,7 @@ module tx_harness #(
   logic                        mod_valid;
   logic [1:0]                  mod_ready;
   logic                        key_changed_en;
+  logic                        key_grant_en;
 
   rnic_mem_keys #(.KEY_COUNT(KEY_COUNT)) u_keys (
     .clk, .rst,
@@ -121,6 +122,7 @@ module tx_harness #(
     .lookup_index  ({48'd0, lookup_index}),
     .lookup_entry,
     .changed_en    (key_changed_en),
+    .grant_en      (key_grant_en),
     .ready         (keys_ready)
   );
 
@@ -176,6 +178,7 @@ module tx_harness #(
     .m_mod_valid       (mod_valid),
     .m_mod_ready       (mod_ready[0]),
     .key_changed_en,
+    .key_grant_en,
     .m_dma_data        ({m_read_data, m_list_data}),
     .m_dma_valid       ({m_read_valid, m_list_valid}),
     .m_dma_ready       ({m_read_ready, m_list_ready}),
