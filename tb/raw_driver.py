@@ -28,6 +28,7 @@ from spec.layouts import (
     Cqe,
     Doorbell,
     Eqe,
+    FastRegWqe,
     KeyKind,
     QpAttr,
     QueueDoorbell,
@@ -296,7 +297,7 @@ class RawDriver:
 
     # ------------------------------------------------------------ work requests
 
-    def put_send(self, qp: RawQp, wqe: SqWqe, more: bytes = b"") -> None:
+    def put_send(self, qp: RawQp, wqe: SqWqe | FastRegWqe, more: bytes = b"") -> None:
         """Write a send queue entry (and its further blocks) without telling the adapter."""
         blocks = replace(wqe, index=qp.sq_index & 0xFFFF).pack() + more
         for at in range(0, len(blocks), WQE_BLOCK):
@@ -304,7 +305,7 @@ class RawDriver:
             qp.sq.memory[slot : slot + WQE_BLOCK] = blocks[at : at + WQE_BLOCK]
             qp.sq_index += 1
 
-    def post_send(self, qp: RawQp, wqe: SqWqe, more: bytes = b"") -> None:
+    def post_send(self, qp: RawQp, wqe: SqWqe | FastRegWqe, more: bytes = b"") -> None:
         """Post a send queue entry."""
         self.put_send(qp, wqe, more)
         self.ring_sq(qp.number, qp.sq_index)

@@ -117,6 +117,9 @@ class Host:
         at = int(words.get("off", "0"))
         return (Sge(base + at, int(words.get("len", self.region.length - at)), key),)
 
+    def _bytes(self, words: Words) -> bytes:
+        return self.peer.memory.gather(self._sges(words), self.region.pd)
+
     def _bind(self, words: Words, answer: Words) -> None:
         qp = next(iter(self.qps.values()))
         at = self.region.address + int(words.get("off", "0"))
@@ -134,6 +137,7 @@ class Host:
             self._sges(words),
             remote_address=int(number("raddr", "0"), 0),
             remote_key=int(number("rkey", "0"), 0),
+            inline=self._bytes(words) if "I" in flags else None,
             imm=int(words["imm"], 0) if op.endswith("IMM") else None,
             invalidate=int(words["inv"], 0) if op.endswith("INV") else None,
             signaled="S" in flags,

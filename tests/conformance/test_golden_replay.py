@@ -1,0 +1,13 @@
+"""Recorded Soft-RoCE traffic against one adapter."""
+
+from __future__ import annotations
+
+import pytest
+
+from tb.sim import Sim
+
+
+@pytest.mark.simulators("verilator")
+@pytest.mark.parametrize("subject", ["golden_replay", "golden_flush"])
+def test_golden(sim: Sim, subject: str) -> None:
+    sim.run("rnic_top", tests=f"tb.nic.{subject}")
