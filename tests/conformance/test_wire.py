@@ -9,6 +9,6 @@ from tb.sim import Sim
 
 @pytest.mark.nic
 @pytest.mark.simulators("verilator")
-@pytest.mark.parametrize("module", ["conf_psn", "conf_sequence"])
+@pytest.mark.parametrize("module", ["conf_frames", "conf_sent", "conf_psn", "conf_sequence"])
 def test_wire(sim: Sim, module: str) -> None:
     sim.run("rnic_top", tests=f"tb.nic.{module}")
