@@ -216,7 +216,7 @@ class RawDriver:
 
     async def create_qp(
         self, number: int, cqn: int = 0, *, recv_cqn: int | None = None, pd: int = 1,
-        sq_log: int = 8, rq_log: int = 8,
+        sq_log: int = 8, rq_log: int = 8, srq: int | None = None,
     ) -> RawQp:  # fmt: skip
         """A queue pair in RESET."""
         sq, rq = self.device.allocate(64 << sq_log), self.device.allocate(64 << rq_log)
@@ -232,6 +232,8 @@ class RawDriver:
                 rq_base=rq.bus_address,
                 sq_log=sq_log,
                 rq_log=rq_log,
+                srq=srq or 0,
+                use_srq=int(srq is not None),
             )
         )
         return RawQp(number, sq, rq, sq_log, rq_log)

@@ -148,7 +148,7 @@ class Wire:
     async def until(self, condition: Callable[[], Any], what: str) -> Any:
         """Wait for something that must come."""
         try:
-            return await self.driver.until(condition, WAIT_NS)
+            return await self.driver.until(lambda: condition() or None, WAIT_NS)
         except TimeoutError:
             raise AssertionError(f"{what} did not come") from None
 

@@ -6,9 +6,11 @@ import pytest
 
 from tb.sim import Sim
 
+MODULES = ("conf_frames", "conf_sent", "conf_psn", "conf_sequence", "conf_receive")
+
 
 @pytest.mark.nic
 @pytest.mark.simulators("verilator")
-@pytest.mark.parametrize("module", ["conf_frames", "conf_sent", "conf_psn", "conf_sequence"])
+@pytest.mark.parametrize("module", MODULES)
 def test_wire(sim: Sim, module: str) -> None:
     sim.run("rnic_top", tests=f"tb.nic.{module}")
