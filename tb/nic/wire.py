@@ -16,7 +16,7 @@ from typing import Any
 from cocotb.triggers import ClockCycles
 
 from spec.codes import AdminStatus, QpState
-from spec.layouts import Cqe, Eqe, RqWqe, Sge, SqWqe
+from spec.layouts import Cqe, Eqe, FastRegWqe, RqWqe, Sge, SqWqe
 from spec.registers import OptionsReg
 from tb.axi_memory import Timing
 from tb.host import SimBuffer, SimDevice
@@ -336,7 +336,7 @@ class Conn:
         wqe = RqWqe(wr_id=wr_id, num_sge=len(pieces), **fields)  # type: ignore[arg-type]
         self.wire.driver.post_recv(self.qp, wqe)
 
-    def post(self, wqe: SqWqe, more: bytes = b"") -> None:
+    def post(self, wqe: SqWqe | FastRegWqe, more: bytes = b"") -> None:
         """Post a send."""
         self.wire.driver.post_send(self.qp, wqe, more)
 

@@ -6,7 +6,15 @@ import pytest
 
 from tb.sim import Sim
 
-MODULES = ("conf_frames", "conf_sent", "conf_psn", "conf_sequence", "conf_receive")
+MODULES = (
+    "conf_frames",
+    "conf_sent",
+    "conf_psn",
+    "conf_sequence",
+    "conf_receive",
+    "conf_keys",
+    "conf_execute",
+)
 
 
 @pytest.mark.nic
