@@ -12,6 +12,7 @@ from cocotb.triggers import RisingEdge
 from spec.codes import DropReason, QpState, QpType
 from tb.blocks.rx_bench import RxBench, psns
 from tb.blocks.rx_packets import QPN, TARGET, Memory, config, write_packet
+from tb.conformance import covers
 from tb.model.headers import Aeth, Bth, Deth, Packet, Path
 from tb.model.icrc import seal
 from tb.model.opcodes import Op
@@ -80,6 +81,7 @@ def crafted() -> list[tuple[bytes, int, DropReason]]:
 
 @cocotb.test()
 @cocotb.parametrize(between=[False, True])
+@covers("ROCE-009", "ROCE-010", "ROCE-013", "ROCE-031")
 async def every_bad_frame_is_dropped_for_its_reason(dut, between):
     bench = await RxBench.start(dut)
     expected = Memory()
@@ -102,6 +104,7 @@ async def every_bad_frame_is_dropped_for_its_reason(dut, between):
 
 
 @cocotb.test()
+@covers("ROCE-029", "ROCE-034")
 async def any_flipped_byte_leaves_no_trace(dut):
     """Every byte from IP on; those that routers may change do not count."""
     bench = await RxBench.start(dut)
@@ -137,6 +140,7 @@ async def any_flipped_byte_leaves_no_trace(dut):
 
 
 @cocotb.test()
+@covers("ROCE-012")
 async def truncated_anywhere_leaves_no_trace(dut):
     bench = await RxBench.start(dut)
     payload = random.randbytes(150)
@@ -153,6 +157,7 @@ async def truncated_anywhere_leaves_no_trace(dut):
 
 
 @cocotb.test()
+@covers("ROCE-016", "ROCE-017")
 async def queue_pair_checks_drop_and_count(dut):
     bench = await RxBench.start(dut)
     peer = V4.src_ip

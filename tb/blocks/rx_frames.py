@@ -13,6 +13,7 @@ from spec.codes import DropReason
 from spec.streams import MemReq, RxHeader
 from tb.blocks.rx_bench import RxBench, psns
 from tb.blocks.rx_packets import QPN, TARGET, Memory, config, expected_header, segment, write_packet
+from tb.conformance import covers
 from tb.model.headers import Aeth, AtomicEth, Bth, DecodeError, Drop, Packet, Path, Reth
 from tb.model.opcodes import Op
 from tb.model.packets import decode, encode, ipv4_checksum
@@ -82,6 +83,7 @@ async def accept(bench: RxBench, frames: list[bytes]) -> None:
 
 
 @cocotb.test()
+@covers("ROCE-027")
 async def every_vector_is_read_right(dut):
     bench = await RxBench.start(dut)
     vectors = json.loads((DATA / "vectors.json").read_text())
@@ -123,6 +125,7 @@ async def reserved_operation_goes_to_the_responder(dut):
 
 
 @cocotb.test()
+@covers("ROCE-011", "ROCE-014", "ROCE-028")
 async def routers_may_change_what_they_may(dut):
     bench = await RxBench.start(dut)
     for path in (V4, V6):

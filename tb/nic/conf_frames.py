@@ -86,7 +86,7 @@ async def what_does_not_matter_below_the_bth(dut: Any) -> None:
             await is_taken(conn, "802.1Q tag", tagged(tag))
         for hops in (0, 1, 255):
             await is_taken(conn, "TTL", with_path(hop_limit=hops))
-        for traffic in (1, 2, 0x28, 0xB8, 0xFC):
+        for traffic in (1, 2, 3, 0x28, 0xB8, 0xFF):
             await is_taken(conn, "DSCP and ECN", with_path(traffic_class=traffic))
         if gid == 0:
             for number in (1, 0xFFFF):

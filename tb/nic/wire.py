@@ -22,7 +22,7 @@ from tb.axi_memory import Timing
 from tb.host import SimBuffer, SimDevice
 from tb.mac import Beats, MacRx, MacTx
 from tb.model.headers import Aeth, AtomicEth, Bth, Packet, Path, Reth
-from tb.model.opcodes import Op, part_of, read_response_op
+from tb.model.opcodes import CNP, Op, part_of, read_response_op
 from tb.model.packets import decode, encode, ipv4_checksum
 from tb.nic.pair import PORTS
 from tb.raw_driver import RawDriver, RawQp
@@ -84,6 +84,7 @@ class Wire:
         MacTx(dut, "m_axis_tx", self.device.ticker, self._arrive, stall=stall)
         self.frames: list[bytes] = []
         self.packets: dict[int, deque[Packet]] = {}  # by destination queue pair
+        self.cnps: list[Packet] = []
         self.conns: list[Conn] = []
         self.completions: dict[int, deque[Cqe]] = {}  # by queue pair
         self.events: list[Eqe] = []
@@ -121,6 +122,9 @@ class Wire:
     def _arrive(self, frame: bytes, _beats: Beats) -> None:
         packet = check_frame(frame)
         self.frames.append(frame)
+        if packet.bth.opcode == CNP:  # comes beside the answers, in no order
+            self.cnps.append(packet)
+            return
         self.packets.setdefault(packet.bth.dest_qp, deque()).append(packet)
         self.on_packet(packet)
 
