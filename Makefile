@@ -12,8 +12,11 @@ SIM      ?=# icarus or verilator (default: both for tests, verilator for sim)
 WAVES    ?=# 1 writes an FST beside the log of each run
 TOP      ?=# one module, for lint and synth
 K        ?=# which tests, as pytest -k
-J        ?= 2# how many tests at once
-ARGS     ?=# further options for the program behind sim, bench or test
+J        ?= 2# how many tests, or seeds of a regression, at once
+SEEDS    ?= 8# how many seeds: make regress
+FIRST_SEED ?=# the first of them (default: a random one, printed)
+FAULTS   ?=# what the wire does in a regression: none, light or full
+ARGS     ?=# further options for the program behind sim, bench, regress or test
 
 export SEED SIM WAVES TOP
 
@@ -26,13 +29,13 @@ options = $(if $(strip $(TEST)),--test $(strip $(TEST))) $(if $(strip $(SEED)),-
           $(if $(strip $(SIM)),--sim $(strip $(SIM))) $(if $(filter-out 0,$(strip $(WAVES))),--waves) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup spec test test-all conformance sim waves lint format synth verilog bench cov docs clean
+.PHONY: help setup spec test test-all conformance regress sim waves lint format synth verilog bench cov docs clean
 
 help: ## This list
 	@echo "Targets:"
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 	@echo "Variables:"
-	@sed -nE 's/^([A-Z]+) +\?= *([^#]*)# +(.*)/  \1\t\3/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -nE 's/^([A-Z_]+) +\?= *([^#]*)# +(.*)/  \1\t\3/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 setup: $(READY) ## Virtual environment, simulators and tools
 
@@ -51,6 +54,11 @@ test-all: $(READY) ## All tests
 
 conformance: $(READY) ## Every item of the protocol checklist: tests, verdict, build/conformance.json
 	$(PY) -m scripts.conformance -n $(J) $(ARGS)
+
+regress: $(READY) ## Random traffic with faults, seed by seed (SEEDS= FIRST_SEED= FAULTS= J=)
+	$(PY) -m tb.regress --seeds $(SEEDS) --jobs $(J) \
+	  $(if $(strip $(FIRST_SEED)),--first-seed $(strip $(FIRST_SEED))) \
+	  $(if $(strip $(FAULTS)),--faults $(strip $(FAULTS))) $(ARGS)
 
 sim: $(READY) ## One scenario on the simulator (TEST= SEED= SIM= WAVES=)
 	$(PY) -m tb.run_sim $(options)

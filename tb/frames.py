@@ -20,6 +20,7 @@ class Frame:
     delay: int = 0  # cycles more than the link's own
     bad: bool = False
     beats: Beats | None = None
+    note: object = None  # for who watches it go and arrive
 
     @property
     def packet(self) -> Packet | None:

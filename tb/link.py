@@ -104,7 +104,7 @@ class StreamEnd:
 
     def give(self, frame: Frame) -> None:
         """End: hand over to the receive stream."""
-        self.rx.send(frame.data, frame.delay, frame.bad, frame.beats)
+        self.rx.send(frame.data, frame.delay, frame.bad, frame.beats, frame)
 
     @property
     def idle(self) -> bool:

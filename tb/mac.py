@@ -179,8 +179,10 @@ class MacRx:
         self._set_data, self._set_keep = bits_driver(port("tdata")), bits_driver(port("tkeep"))
         self._width = len(port("tdata")) // 8
         self._shown: dict[str, int | str] = {}
-        self._queue: list[tuple[int, int, bytes, Beats | None, bool]] = []
+        self._queue: list[tuple[int, int, bytes, Beats | None, bool, Any]] = []
         self._order = 0
+        self.on_delivered: Callable[[Any], None] | None = None  # the tag of a frame, at its end
+        self._tag: Any = None
         self._beats: Beats = []
         self._size = 0
         self._bad = False
@@ -196,11 +198,16 @@ class MacRx:
         return not self._queue and not self._valid
 
     def send(
-        self, frame: bytes, delay: int = 0, bad: bool = False, beats: Beats | None = None
+        self,
+        frame: bytes,
+        delay: int = 0,
+        bad: bool = False,
+        beats: Beats | None = None,
+        tag: Any = None,
     ) -> None:
         """Deliver a frame after a delay in cycles; `bad` marks it as broken by the MAC."""
         self._order += 1
-        heappush(self._queue, (self.ticker.cycle + delay, self._order, frame, beats, bad))
+        heappush(self._queue, (self.ticker.cycle + delay, self._order, frame, beats, bad, tag))
         self.ticker.wake(self)
 
     def step(self) -> bool:
@@ -225,7 +232,7 @@ class MacRx:
         now = self.ticker.cycle
         if not self._queue or self._queue[0][0] > now or not self._pace.open(now):
             return
-        _, _, frame, beats, self._bad = heappop(self._queue)
+        _, _, frame, beats, self._bad, self._tag = heappop(self._queue)
         self._beats = beats or to_beats(frame, self._width)
         self._size, self._next = len(frame), 0
         self.frames += 1
@@ -243,6 +250,8 @@ class MacRx:
         self._show("tuser", int(last and self._bad))
         self._next = index + 1
         self._valid = True
+        if last and self.on_delivered is not None:
+            self.on_delivered(self._tag)
 
     def _show(self, name: str, value: int) -> None:
         if self._shown.get(name) != value:

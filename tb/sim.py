@@ -328,7 +328,8 @@ def _run_in(
         return
     names = ", ".join(failed) or str(problem)
     how = again or f"SEED={seed}"
-    text = "" if stream_log else f"\n{_tail(log, 120)}\nlog: {log.relative_to(ROOT)}"
+    place = log.relative_to(ROOT) if log.is_relative_to(ROOT) else log
+    text = "" if stream_log else f"\n{_tail(log, 120)}\nlog: {place}"
     raise SimulationFailed(f"{design.toplevel} on {design.simulator}: {names}{text}\nagain: {how}")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cocotb
 from cocotb.triggers import Event, SimTimeoutError, with_timeout
 
-from driver_model.facade import ALL_RIGHTS, Facade, connect_pair
+from driver_model.facade import ALL_RIGHTS, Facade
 from driver_model.hw.nic import NicConfig
 from driver_model.hw.send_queue import PushMode
 from driver_model.memory import pages_spanned
@@ -129,16 +129,27 @@ class World:
         self._failure: Exception | None = None
         self._completed = 0
 
-    async def open(self, push: PushMode = PushMode.INLINE_WHEN_EMPTY, cq_depth: int = 4096) -> None:
-        """Bring both sides up."""
+    async def open(
+        self,
+        push: PushMode = PushMode.INLINE_WHEN_EMPTY,
+        cq_depth: int = 4096,
+        serve: bool = True,
+    ) -> None:
+        """Bring both sides up; without `serve` somebody else takes the results."""
         for host in self.hosts.values():
             await host.open(self, push, cq_depth)
-            cocotb.start_soon(host.desk.serve())
+            if serve:
+                cocotb.start_soon(host.desk.serve())
 
     # ------------------------------------------------------------ connections
 
     async def connect(
-        self, mtu: int = 4096, gid_index: int = 0, depth: tuple[int, int] = (64, 64)
+        self,
+        mtu: int = 4096,
+        gid_index: int = 0,
+        depth: tuple[int, int] = (64, 64),
+        psns: tuple[int | None, int | None] = (None, None),
+        **path: int,
     ) -> Lane:
         """A queue pair on each side, connected: the lane from a to b; its `back` is the other."""
         number = len(self.lanes) // 2
@@ -148,9 +159,11 @@ class World:
             )
             for host in (self.a, self.b)
         ]
-        path = OutOfBandPath(path_mtu=MTUS[mtu])
-        ends = (self.a.facade, qp_a), (self.b.facade, qp_b)
-        await connect_pair(ends[0], ends[1], path, gid_index=gid_index)
+        way = OutOfBandPath(path_mtu=MTUS[mtu], **path)
+        end_a = qp_a.out_of_band_endpoint(gid_index, psn=psns[0])
+        end_b = qp_b.out_of_band_endpoint(gid_index, psn=psns[1])
+        await self.a.facade.connect_out_of_band(qp_a, end_a, end_b, way)
+        await self.b.facade.connect_out_of_band(qp_b, end_b, end_a, way)
         at_a = self.a.desk.add(f"qp {number}", qp_a)
         at_b = self.b.desk.add(f"qp {number}", qp_b)
         there = Lane(f"{number} a>b", self.a, self.b, qp_a, qp_b, at_a.sends, at_b.receives)
@@ -232,6 +245,16 @@ class World:
                 text = f"nothing completes any more; waiting for {what}; open: {left[:12]}"
                 self._failure = AssertionError(text)
         await self.raise_failure()
+
+    @property
+    def broken(self) -> bool:
+        """Something was found wrong."""
+        return self._failure is not None
+
+    @property
+    def completed(self) -> int:
+        """Requests that have completed, silent ones included."""
+        return self._completed
 
     async def raise_failure(self) -> None:
         """Fail with what a completion queue found wrong, and with what the adapters counted."""

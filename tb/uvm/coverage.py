@@ -1,0 +1,180 @@
+"""Functional coverage: which frames, faults, phases and wraps a run has met, as named bins.
+
+A run leaves functional.json, name to count, unmet bins with 0; `merged` adds up many of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyuvm import uvm_subscriber
+
+from driver_model.ndkpi import OpFlag
+from tb.model.headers import AethType
+from tb.model.opcodes import OPCODES, Kind, Op, Part, name_of
+from tb.nic.lane import Lane
+from tb.nic.moves import Move
+from tb.uvm.flow import PHASES, Flow
+from tb.uvm.items import Result, Sent
+from tb.uvm.knobs import KINDS, MTUS
+from tb.uvm.predictor import Predictor
+
+REQUESTS = tuple(
+    op
+    for op in Op
+    if op in OPCODES
+    and OPCODES[op].kind in (Kind.SEND, Kind.WRITE, Kind.READ)
+    and op not in (Op.SEND_LAST_IMM, Op.SEND_ONLY_IMM, Op.WRITE_LAST_IMM, Op.WRITE_ONLY_IMM)
+)
+RESPONSES = tuple(op for op in Op if OPCODES[op].kind in (Kind.READ_RESPONSE, Kind.ACK))
+OPERATIONS = ("SEND", "WRITE", "READ")
+FLAGS = {
+    "inline": OpFlag.INLINE,
+    "silent": OpFlag.SILENT_SUCCESS,
+    "fenced": OpFlag.READ_FENCE,
+    "solicited": OpFlag.SEND_AND_SOLICIT_EVENT,
+}
+EXTENTS = ("empty", "one packet", "two packets", "many packets")
+RINGS = ("SQ", "RQ", "CQ")
+NO_PAYLOAD = (Op.READ_REQUEST, Op.ACK)
+
+
+def sizes_of(op: Op) -> tuple[str, ...]:
+    """The size classes that a packet of this opcode may have."""
+    part = OPCODES[op].part
+    if op in NO_PAYLOAD:
+        return ("empty",)
+    if part in (Part.FIRST, Part.MIDDLE):
+        return ("full",)
+    return ("empty", "odd", "even", "full") if part is Part.ONLY else ("odd", "even", "full")
+
+
+def size_class(length: int, pmtu: int) -> str:
+    """Nothing, padded, a multiple of four, or as much as fits."""
+    if length == 0:
+        return "empty"
+    if length == pmtu:
+        return "full"
+    return "odd" if length % 4 else "even"
+
+
+def every_bin() -> list[str]:
+    """All that a run may meet."""
+    bins = [
+        f"packet {name_of(op)} {size} PMTU {mtu}"
+        for op in (*REQUESTS, *RESPONSES)
+        for size in sizes_of(op)
+        for mtu in MTUS
+    ]
+    bins += [
+        f"fault {kind} on {name_of(op)} while {phase}"
+        for kind in KINDS
+        for op in (*REQUESTS, *RESPONSES)
+        for phase in PHASES
+    ]
+    bins += [f"again {name_of(op)}" for op in REQUESTS]
+    bins += [f"wrap PSN {name_of(op)}" for op in (*REQUESTS, *RESPONSES)]
+    bins += [f"wrap {ring}" for ring in RINGS]
+    bins += [f"message {name} {extent}" for name in OPERATIONS for extent in EXTENTS]
+    bins += [f"operation {name} {flag}" for name in OPERATIONS for flag in ("plain", *FLAGS)
+             if not (name == "READ" and flag in ("inline", "solicited"))
+             and not (name == "WRITE" and flag == "solicited")]  # fmt: skip
+    bins += ["operation SEND invalidate", "operation FAST_REGISTER", "operation INVALIDATE"]
+    bins += [f"answer {kind}" for kind in ("ACK", "RNR", "NAK")]
+    return bins
+
+
+class Coverage(uvm_subscriber):
+    """Counts; fed by the monitors through `write`."""
+
+    def build_phase(self) -> None:
+        """Phase: every bin, unmet."""
+        self.bins: Counter[str] = Counter(dict.fromkeys(every_bin(), 0))
+        self.predictor: Predictor
+
+    def write(self, item: object) -> None:
+        """Subscriber: a frame, a posted move, or a result."""
+        if isinstance(item, Sent):
+            self._frame(item)
+        elif isinstance(item, Move):
+            self._move(item)
+        elif isinstance(item, Result):
+            self._hit(f"completion {item.result.type.name} {item.result.status:#x}")
+
+    def _hit(self, name: str) -> None:
+        self.bins[name] += 1
+
+    def _flow(self, item: Sent) -> Flow | None:
+        key = item.way, item.packet.bth.dest_qp
+        response = item.packet.shape is not None and item.packet.shape.kind.is_response
+        flows = self.predictor.responses if response else self.predictor.requests
+        return flows.get(key)
+
+    def _frame(self, item: Sent) -> None:
+        packet, flow = item.packet, self._flow(item)
+        if flow is None or packet.shape is None:
+            return
+        name, pmtu = name_of(packet.bth.opcode), flow.config.pmtu
+        self._hit(f"packet {name} {size_class(len(packet.payload), pmtu)} PMTU {pmtu}")
+        for kind in item.faults:
+            self._hit(f"fault {kind} on {name} while {flow.phase}")
+        if packet.bth.psn == 0 and flow.config.sq_psn > 1 << 20:
+            self._hit(f"wrap PSN {name}")
+        if packet.aeth and packet.shape.kind is Kind.ACK:
+            kinds = {AethType.ACK: "ACK", AethType.RNR: "RNR", AethType.NAK: "NAK"}
+            self._hit(f"answer {kinds.get(packet.aeth.type, 'reserved')}")
+        if flow.repeated and not packet.shape.kind.is_response:
+            self._hit(f"again {name}")
+
+    def _move(self, move: Move) -> None:
+        name, pmtu = move.operation.name, self.predictor.flows[move.lane.name].config.pmtu
+        if name in OPERATIONS:
+            packets = -(-move.size // pmtu)
+            self._hit(f"message {name} {EXTENTS[min(packets, 3)]}")
+            flags = [flag for flag, bit in FLAGS.items() if move.flags & bit]
+            for flag in flags or ["plain"]:
+                self._hit(f"operation {name} {flag}")
+            if getattr(move, "invalidate", 0):
+                self._hit("operation SEND invalidate")
+        else:
+            self._hit(f"operation {name}")
+
+    def rings(self, lanes: Iterable[Lane]) -> None:
+        """How often each ring went round, from how far its index came."""
+        rings = {}
+        for lane in lanes:
+            sq, rq, cq = lane.qp.sq, lane.peer.rq, lane.here.desk.waited.cq
+            self.bins["wrap SQ"] += sq._producer >> sq.log
+            if rq is not None:
+                self.bins["wrap RQ"] += rq._producer >> rq.log
+            rings[id(cq)] = cq._ring
+        for ring in rings.values():
+            self.bins["wrap CQ"] += ring._consumer >> ring.log
+
+    def save(self, path: Path) -> None:
+        """Leave the counts for `merged`."""
+        path.write_text(json.dumps(dict(sorted(self.bins.items())), indent=0))
+
+
+def merged(paths: Iterable[Path]) -> Counter[str]:
+    """The counts of many runs."""
+    total: Counter[str] = Counter()
+    for path in paths:
+        total.update(json.loads(path.read_text()))
+    return total
+
+
+def groups(bins: Counter[str]) -> list[tuple[str, int, int, int]]:
+    """Per first word, or per fault: bins, bins met, hits."""
+    table: dict[str, list[int]] = {}
+    for name, count in bins.items():
+        words = name.split()
+        group = " ".join(words[:2]) if words[0] == "fault" else words[0]
+        row = table.setdefault(group, [0, 0, 0])
+        row[0] += 1
+        row[1] += count > 0
+        row[2] += count
+    return [(group, *row) for group, row in sorted(table.items())]  # type: ignore[misc]

@@ -1,0 +1,102 @@
+"""The environment: two adapters on a link, a consumer on each, an agent on the wire, the judges.
+
+```
+  consumer a ── posted, results ─┐                         ┌─ posted, results ── consumer b
+      │ NDKPI                    ├─► predictor (tb/model)  │                        │ NDKPI
+  provider, adapter a ═══ wire agent: sent, arrived, faults ═══ provider, adapter b
+                                 ├─► completion board, wire board, memory
+                                 └─► coverage
+```
+"""
+
+from __future__ import annotations
+
+from pyuvm import uvm_env
+
+from driver_model.hw.send_queue import PushMode
+from tb.nic.lane import Lane
+from tb.nic.ndk import World
+from tb.uvm.boards import CompletionBoard, WireBoard
+from tb.uvm.consumer import ConsumerAgent
+from tb.uvm.coverage import Coverage
+from tb.uvm.knobs import PSN_BITS, Knobs
+from tb.uvm.predictor import Predictor
+from tb.uvm.wire import WireAgent
+
+NEAR = 600
+"""PSNs before the wrap where a connection may begin."""
+
+
+class RnicEnv(uvm_env):
+    """Builds and connects; `bring_up` and `join` do what takes simulated time."""
+
+    def build_phase(self) -> None:
+        """Phase: every component."""
+        self.world: World = self.cdb_get("WORLD")
+        self.knobs: Knobs = self.cdb_get("KNOBS")
+        self.consumers = {side: ConsumerAgent(f"consumer_{side}", self) for side in "ab"}
+        self.wire = WireAgent("wire", self)
+        self.predictor = Predictor("predictor", self)
+        self.completions = CompletionBoard("completions", self)
+        self.frames = WireBoard("frames", self)
+        self.coverage = Coverage("coverage", self)
+
+    def connect_phase(self) -> None:
+        """Phase: monitors to judges; the wire board looks before coverage counts."""
+        self.frames.predictor = self.coverage.predictor = self.predictor
+        for consumer in self.consumers.values():
+            consumer.driver.posted.connect(self.predictor.analysis_export)
+            consumer.driver.posted.connect(self.coverage.analysis_export)
+            consumer.monitor.results.connect(self.completions.analysis_export)
+            consumer.monitor.results.connect(self.coverage.analysis_export)
+        self.wire.monitor.sent.connect(self.frames.analysis_export)
+        self.wire.monitor.sent.connect(self.coverage.analysis_export)
+        self.wire.monitor.arrived.connect(self.frames.arrivals)
+
+    async def bring_up(self) -> None:
+        """Both adapters, their providers, their completion queues."""
+        knobs = self.knobs
+        needed = 2 * knobs.depth * knobs.qps
+        depth = max(needed, knobs.cq_depth)
+        await self.world.open(PushMode[knobs.push], depth, serve=False)
+
+    def watch_results(self) -> None:
+        """From now on results are taken."""
+        for side, consumer in self.consumers.items():
+            consumer.monitor.begin(self.world.hosts[side])
+
+    async def join(self, number: int) -> Lane:
+        """A connected pair of queue pairs; the predictor knows both of its lanes."""
+        knobs, rng = self.knobs, self.world.rng
+        mtu = knobs.mtu or rng.choice([256, 512, 1024, 2048, 4096])
+        gid = rng.choice(knobs.versions)
+        psns = (self._psn(), self._psn())
+        lane = await self.world.connect(
+            mtu,
+            gid,
+            depth=(knobs.depth, knobs.depth),
+            psns=psns,
+            timeout=knobs.timeout,
+            min_rnr_timer=knobs.min_rnr_timer,
+            rnr_retry=7,
+        )
+        end_a = lane.qp.out_of_band_endpoint(gid, psn=psns[0])
+        end_b = lane.peer.out_of_band_endpoint(gid, psn=psns[1])
+        self.predictor.add(lane, end_a, end_b, mtu)
+        self.predictor.add(lane.back, end_b, end_a, mtu)
+        return lane
+
+    def _psn(self) -> int:
+        top = 1 << PSN_BITS
+        if self.knobs.near_wrap:
+            return top - self.world.rng.randint(1, NEAR)
+        return self.world.rng.randrange(top)
+
+    def left(self) -> list[str]:
+        """What the judges still wait for."""
+        return self.completions.left() + self.frames.left()
+
+    def check_phase(self) -> None:
+        """Phase: nothing is left over."""
+        left = self.left()
+        assert not left, f"left over: {left[:12]}"

@@ -1,0 +1,89 @@
+"""Turns what consumers post into the messages that must appear on the wire."""
+
+from __future__ import annotations
+
+from pyuvm import uvm_subscriber
+
+from driver_model.ndkpi import OpFlag
+from driver_model.out_of_band import OutOfBandEndpoint
+from tb.model.headers import Path
+from tb.model.qp import QpConfig
+from tb.model.verbs import SendWork, Sge, WrOp
+from tb.nic.lane import Lane
+from tb.nic.moves import Move, Read, Send, Write
+from tb.uvm.flow import Flow, Posted
+
+
+class Predictor(uvm_subscriber):
+    """One `Flow` per lane, fed by both consumers."""
+
+    def build_phase(self) -> None:
+        """Phase: no lanes yet."""
+        self.flows: dict[str, Flow] = {}
+        self.requests: dict[tuple[str, int], Flow] = {}
+        self.responses: dict[tuple[str, int], Flow] = {}
+
+    def add(self, lane: Lane, here: OutOfBandEndpoint, there: OutOfBandEndpoint, pmtu: int) -> None:
+        """A lane begins: from here its requests go there, its responses come back."""
+        config = QpConfig(
+            qpn=here.qpn,
+            dest_qpn=there.qpn,
+            path=path_of(here, there),
+            pmtu=pmtu,
+            sq_psn=here.psn,
+            rq_psn=there.psn,
+        )
+        flow = Flow(lane.name, config, reads=min(here.outbound_reads, there.inbound_reads))
+        out, back = ("ab", "ba") if lane.here.name == "a" else ("ba", "ab")
+        self.flows[lane.name] = flow
+        self.requests[out, there.qpn] = flow
+        self.responses[back, here.qpn] = flow
+
+    def write(self, move: Move) -> None:
+        """A consumer has posted."""
+        posted = posted_of(move)
+        if posted is not None:
+            self.flows[move.lane.name].post(posted)
+
+
+def posted_of(move: Move) -> Posted | None:
+    """What goes over the wire for a move, or None for what stays in the adapter."""
+    fence = bool(move.flags & OpFlag.READ_FENCE)
+    sges = (Sge(0, move.size, 0),)
+    if isinstance(move, Send):
+        work = SendWork(
+            WrOp.SEND,
+            sges=sges,
+            solicited=bool(move.flags & OpFlag.SEND_AND_SOLICIT_EVENT),
+            invalidate=move.invalidate or None,
+        )
+        return Posted(move.work.name, work, move.received.data, tuple(move.into), fence)
+    if isinstance(move, Write):
+        assert move.to is not None
+        place = {"remote_address": move.to.address, "remote_key": move.to.region.token}
+        work = SendWork(WrOp.WRITE, sges=sges, **place)
+        return Posted(move.work.name, work, move.work.data, (move.to,), fence)
+    if isinstance(move, Read):
+        assert move.source is not None
+        source = move.source
+        work = SendWork(
+            WrOp.READ,
+            sges=sges,
+            remote_address=source.address,
+            remote_key=source.region.token,
+        )
+        return Posted(move.work.name, work, move.work.data, (), fence)
+    return None
+
+
+def path_of(here: OutOfBandEndpoint, there: OutOfBandEndpoint) -> Path:
+    """The addresses of a connection."""
+    return Path(
+        src_mac=here.mac, dst_mac=there.mac, src_ip=ip_of(here.gid), dst_ip=ip_of(there.gid)
+    )
+
+
+def ip_of(gid: bytes) -> bytes:
+    """The address that a GID stands for: four bytes when it is an IPv4 one."""
+    mapped = bytes(10) + b"\xff\xff"
+    return gid[12:] if gid[:12] == mapped else gid
