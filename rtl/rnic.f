@@ -4,8 +4,10 @@ rtl/admin/rnic_admin_ring.sv
 rtl/ram/ram_1w1r.sv
 rtl/admin/rnic_admin_check.sv
 rtl/admin/rnic_admin.sv
-rtl/stream/stream_arbiter.sv
 rtl/stream/stream_fifo.sv
+rtl/stream/stream_drain.sv
+rtl/congestion/rnic_cnp.sv
+rtl/stream/stream_arbiter.sv
 rtl/cq/rnic_cq.sv
 rtl/csr/rnic_csr_axil.sv
 rtl/csr/rnic_csr_regs.sv
@@ -32,7 +34,6 @@ rtl/ram/ram_free_list.sv
 rtl/reliability/rnic_cpl_check.sv
 rtl/reliability/rnic_cpl_barrier.sv
 rtl/reliability/rnic_cpl_walk.sv
-rtl/stream/stream_drain.sv
 rtl/reliability/rnic_cpl_drain.sv
 rtl/reliability/rnic_completer.sv
 rtl/stream/stream_fork.sv

@@ -6,6 +6,7 @@
 //                  ▲
 //                  └────► u_completer ─► u_cq ─► u_event ─► m_axis_irq
 //
+//   marks ─► u_cnp ─► u_reply, in front of u_tx: CNPs go out with the responder's packets.
 //   u_csr, u_admin, u_qp_table, u_keys: control.  u_host_read, u_host_write: the host port.
 //
 // Ports are AXI's: s_axil registers, s_axi_db doorbell page (write only), m_axi host memory,
@@ -138,6 +139,15 @@ module rnic_top #(
   port_reg_t         port;
   options_reg_t      options;
   timebase_reg_t     timebase;
+  congestion_reg_t   congestion;
+  cnp_reg_t          cnp;
+  dcqcn_line_reg_t   dcqcn_line;
+  dcqcn_cut_reg_t    dcqcn_cut;
+  dcqcn_monitor_reg_t  dcqcn_monitor;
+  dcqcn_alpha_reg_t    dcqcn_alpha;
+  dcqcn_timer_reg_t    dcqcn_timer;
+  dcqcn_bytes_reg_t    dcqcn_bytes;
+  dcqcn_increase_reg_t dcqcn_increase;
   status_reg_t       status;
   logic [47:0]       mac;
   logic              soft_reset_en;
@@ -212,6 +222,15 @@ module rnic_top #(
     .options,
     .timebase,
     .mac,
+    .congestion,
+    .cnp,
+    .dcqcn_line,
+    .dcqcn_cut,
+    .dcqcn_monitor,
+    .dcqcn_alpha,
+    .dcqcn_timer,
+    .dcqcn_bytes,
+    .dcqcn_increase,
     .soft_reset_en,
     .admin_config,
     .admin_sq_base,
@@ -452,9 +471,10 @@ module rnic_top #(
   localparam int DRAIN_SEGMENT   = 1;
   localparam int DRAIN_RX        = 2;
   localparam int DRAIN_RESPONDER = 3;
-  localparam int DRAIN_TX        = 4;
-  localparam int DRAIN_COMPLETER = 5;
-  localparam int DRAINS          = 6;
+  localparam int DRAIN_CNP       = 4;
+  localparam int DRAIN_TX        = 5;
+  localparam int DRAIN_COMPLETER = 6;
+  localparam int DRAINS          = 7;
 
   logic [QP_INIT_W-1:0] init_data;
   logic [INITS-1:0]     init_valid;
@@ -751,6 +771,9 @@ module rnic_top #(
     .drain_done_en   (drain_done_en[DRAIN_TX]),
     .mac,
     .mig_req         (options.migreq),
+    .ecn             (congestion.ecn),
+    .cnp_tclass      (cnp.traffic_class),
+    .cnp_pcp         (cnp.pcp),
     .ev_tx_packet,
     .ev_tx_bytes_en,
     .ev_tx_bytes,
@@ -791,6 +814,10 @@ module rnic_top #(
   logic                   ev_rdma;
   logic [12:0]            ev_rdma_bytes;
   logic                   ev_ce;
+  logic                   mark_en;
+  logic [15:0]            mark_qpn;
+  logic                   cnp_en;
+  logic [15:0]            cnp_qpn;
   logic                   drop_frame_en;
   logic [4:0]             drop_frame_reason;
   logic                   drop_qp_en;
@@ -854,6 +881,10 @@ module rnic_top #(
     .s_wdone_error     (wr_done_error),
     .drain_req_en      (drain_req_en[DRAIN_RX] || local_drain_req_en),
     .drain_done_en     (drain_done_en[DRAIN_RX]),
+    .mark_en,
+    .mark_qpn,
+    .cnp_en,
+    .cnp_qpn,
     .rx_en             (ev_rx),
     .rx_bytes          (ev_rx_bytes),
     .rdma_en           (ev_rdma),
@@ -863,6 +894,55 @@ module rnic_top #(
     .drop_frame_reason,
     .drop_qp_en,
     .drop_qp_reason
+  );
+
+  // Responses, and CNPs for what came marked
+
+  logic [TX_PACKET_W-1:0] reply_data;
+  logic                   reply_valid;
+  logic                   reply_ready;
+  logic [TX_PACKET_W-1:0] cnp_data;
+  logic                   cnp_valid;
+  logic                   cnp_ready;
+  logic                   ev_tx_cnp;
+  tx_packet_t             reply;
+
+  rnic_cnp #(
+    .QP_COUNT  (QP_COUNT),
+    .US_CYCLES (US_CYCLES)
+  ) u_cnp (
+    .clk,
+    .rst           (core_rst),
+    .mark_en,
+    .mark_qpn,
+    .m_pkt_data    (cnp_data),
+    .m_pkt_valid   (cnp_valid),
+    .m_pkt_ready   (cnp_ready),
+    .drain_req_en  (drain_req_en[DRAIN_CNP]),
+    .drain_done_en (drain_done_en[DRAIN_CNP]),
+    .enable        (congestion.cnp),
+    .interval      (cnp.interval),
+    .ev_cnp_en     (ev_tx_cnp)
+  );
+
+  assign reply = reply_data;
+
+  stream_arbiter #(
+    .N         (2),
+    .DATA_W    (TX_PACKET_W),
+    .HOLD_LAST (1)
+  ) u_reply (
+    .clk,
+    .rst      (core_rst),
+    .s_data   ({cnp_data, reply_data}),
+    .s_last   ({1'b1, reply.last}),
+    .s_valid  ({cnp_valid, reply_valid}),
+    .s_ready  ({cnp_ready, reply_ready}),
+    .m_data   (pkt_data[PKT_RESPONDER]),
+    .m_last   (),
+    .m_source (),
+    .m_valid  (pkt_valid[PKT_RESPONDER]),
+    .m_ready  (pkt_ready[PKT_RESPONDER])
   );
 
   localparam int CQE_RESPONDER = 0;
@@ -892,9 +972,9 @@ module rnic_top #(
     .s_done_data     (req_done_data),
     .s_done_valid    (req_done_valid),
     .s_done_ready    (req_done_ready),
-    .m_pkt_data      (pkt_data[PKT_RESPONDER]),
-    .m_pkt_valid     (pkt_valid[PKT_RESPONDER]),
-    .m_pkt_ready     (pkt_ready[PKT_RESPONDER]),
+    .m_pkt_data      (reply_data),
+    .m_pkt_valid     (reply_valid),
+    .m_pkt_ready     (reply_ready),
     .s_result_data   (result_data),
     .s_result_valid  (result_valid && result.response),
     .s_result_ready  (result_rsp_ready),
@@ -1214,6 +1294,8 @@ module rnic_top #(
     stat_events[0][STAT_RX_PACKETS]       = ev_rx;
     stat_events[0][STAT_RX_RDMA_PACKETS]  = ev_rdma;
     stat_events[0][STAT_ECN_MARKED]       = ev_ce;
+    stat_events[0][STAT_TX_CNPS]          = ev_tx_cnp;
+    stat_events[0][STAT_RX_CNPS]          = cnp_en;
     stat_events[0][STAT_TX_ACKS]          = ev_tx_ack;
     stat_events[0][STAT_TX_NAKS]          = ev_tx_nak;
     stat_events[0][STAT_TX_RNR_NAKS]      = ev_tx_rnr_nak;
@@ -1254,6 +1336,8 @@ module rnic_top #(
   // Settings for what is not built yet, and AXI fields that change nothing here.
   logic unused;
   assign unused = &{1'b0, port, timebase, s_axil_awprot, s_axil_arprot, s_axi_db_araddr,
-                    s_axi_db_arsize, s_axi_db_arburst, ev_tx_dma_error};
+                    s_axi_db_arsize, s_axi_db_arburst, ev_tx_dma_error, cnp_qpn, congestion, cnp,
+                    dcqcn_line, dcqcn_cut, dcqcn_monitor, dcqcn_alpha, dcqcn_timer, dcqcn_bytes,
+                    dcqcn_increase};
 
 endmodule

@@ -200,6 +200,30 @@ class TimebaseReg(Register):
 
 
 @dataclass(frozen=True, slots=True)
+class CongestionReg(Register):
+    """What the adapter does about congestion."""
+
+    ADDRESS: ClassVar[int] = 0x068
+    ecn: int = bits(
+        0, 1, "requests and read responses carry ECT(0), whatever ECN the AV says; all else as the AV"
+    )
+    cnp: int = bits(1, 1, "packets marked CE or FECN are answered with CNPs", default=1)
+    dcqcn: int = bits(2, 1, "received CNPs slow their queue pair down (DCQCN)")
+
+
+@dataclass(frozen=True, slots=True)
+class CnpReg(Register):
+    """The CNPs that are sent."""
+
+    ADDRESS: ClassVar[int] = 0x06C
+    interval: int = bits(
+        0, 16, "microseconds between two CNPs of a queue pair, at least", default=50
+    )
+    traffic_class: int = bits(16, 8, "DSCP and ECN: 48 and ECT(0)", default=48 << 2 | 2)
+    pcp: int = bits(24, 3, "priority in the VLAN tag, where there is one", default=6)
+
+
+@dataclass(frozen=True, slots=True)
 class AdminSqLoReg(Register):
     """Admin submission ring."""
 
@@ -269,6 +293,75 @@ class AdminStatusReg(Register):
     KIND: ClassVar[RegisterKind] = RO
     sq_index: int = bits(0, 16, "commands fetched")
     cq_index: int = bits(16, 16, "completions written")
+
+
+@dataclass(frozen=True, slots=True)
+class DcqcnLineReg(Register):
+    """DCQCN: where a queue pair begins, and where it is free again."""
+
+    ADDRESS: ClassVar[int] = 0x0A0
+    rate: int = bits(0, 18, "line rate in Mbit/s", default=100_000)
+
+
+@dataclass(frozen=True, slots=True)
+class DcqcnCutReg(Register):
+    """DCQCN: how a CNP slows a queue pair down."""
+
+    ADDRESS: ClassVar[int] = 0x0A4
+    min_rate: int = bits(0, 16, "lowest rate in Mbit/s", default=10)
+    min_factor: int = bits(
+        16, 8, "256ths of its rate that a queue pair keeps at least", default=128
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DcqcnMonitorReg(Register):
+    """DCQCN: how often a CNP counts, and how far a queue pair may run ahead of its rate."""
+
+    ADDRESS: ClassVar[int] = 0x0A8
+    period: int = bits(
+        0, 16, "microseconds behind a cut in which CNPs are ignored; 0: none is", default=50
+    )
+    burst: int = bits(
+        16, 16, "bytes that a queue pair may save up while it does not send", default=16384
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DcqcnAlphaReg(Register):
+    """DCQCN: the estimate of congestion, alpha; it begins at 1."""
+
+    ADDRESS: ClassVar[int] = 0x0AC
+    period: int = bits(0, 16, "K: microseconds without CNP to a decay; 0: never", default=55)
+    gain: int = bits(16, 10, "g in 1024ths", default=4)
+
+
+@dataclass(frozen=True, slots=True)
+class DcqcnTimerReg(Register):
+    """DCQCN: when a queue pair grows faster by time."""
+
+    ADDRESS: ClassVar[int] = 0x0B0
+    period: int = bits(0, 16, "T: microseconds to an increase; 0: never", default=55)
+    stages: int = bits(16, 7, "F: increases of fast recovery", default=5)
+
+
+@dataclass(frozen=True, slots=True)
+class DcqcnBytesReg(Register):
+    """DCQCN: when a queue pair grows faster by bytes."""
+
+    ADDRESS: ClassVar[int] = 0x0B4
+    count: int = bits(
+        0, 31, "B: bytes of payload and headers sent to an increase; 0: never", default=10_000_000
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DcqcnIncreaseReg(Register):
+    """DCQCN: how much faster."""
+
+    ADDRESS: ClassVar[int] = 0x0B8
+    additive: int = bits(0, 16, "R_AI in Mbit/s", default=40)
+    hyper: int = bits(16, 16, "R_HAI in Mbit/s", default=400)
 
 
 @dataclass(frozen=True, slots=True)

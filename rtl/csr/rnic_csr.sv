@@ -58,6 +58,15 @@ module rnic_csr #(
   output options_reg_t         options,
   output timebase_reg_t        timebase,
   output logic [47:0]          mac,
+  output congestion_reg_t      congestion,
+  output cnp_reg_t             cnp,
+  output dcqcn_line_reg_t      dcqcn_line,
+  output dcqcn_cut_reg_t       dcqcn_cut,
+  output dcqcn_monitor_reg_t   dcqcn_monitor,
+  output dcqcn_alpha_reg_t     dcqcn_alpha,
+  output dcqcn_timer_reg_t     dcqcn_timer,
+  output dcqcn_bytes_reg_t     dcqcn_bytes,
+  output dcqcn_increase_reg_t  dcqcn_increase,
   output logic                 soft_reset_en,
 
   // Admin queue

@@ -39,11 +39,20 @@ module rnic_csr_regs (
   output port_reg_t port,
   output options_reg_t options,
   output timebase_reg_t timebase,
+  output congestion_reg_t congestion,
+  output cnp_reg_t cnp,
   output admin_sq_lo_reg_t admin_sq_lo,
   output admin_sq_hi_reg_t admin_sq_hi,
   output admin_cq_lo_reg_t admin_cq_lo,
   output admin_cq_hi_reg_t admin_cq_hi,
   output admin_config_reg_t admin_config,
+  output dcqcn_line_reg_t dcqcn_line,
+  output dcqcn_cut_reg_t dcqcn_cut,
+  output dcqcn_monitor_reg_t dcqcn_monitor,
+  output dcqcn_alpha_reg_t dcqcn_alpha,
+  output dcqcn_timer_reg_t dcqcn_timer,
+  output dcqcn_bytes_reg_t dcqcn_bytes,
+  output dcqcn_increase_reg_t dcqcn_increase,
   output command_reg_t command,
   output logic command_en,
   output admin_doorbell_reg_t admin_doorbell,
@@ -65,13 +74,22 @@ module rnic_csr_regs (
       PORT_ADDR,
       OPTIONS_ADDR,
       TIMEBASE_ADDR,
+      CONGESTION_ADDR,
+      CNP_ADDR,
       ADMIN_SQ_LO_ADDR,
       ADMIN_SQ_HI_ADDR,
       ADMIN_CQ_LO_ADDR,
       ADMIN_CQ_HI_ADDR,
       ADMIN_CONFIG_ADDR,
       ADMIN_DOORBELL_ADDR,
-      ADMIN_CQ_INDEX_ADDR: wr_hit = 1'b1;
+      ADMIN_CQ_INDEX_ADDR,
+      DCQCN_LINE_ADDR,
+      DCQCN_CUT_ADDR,
+      DCQCN_MONITOR_ADDR,
+      DCQCN_ALPHA_ADDR,
+      DCQCN_TIMER_ADDR,
+      DCQCN_BYTES_ADDR,
+      DCQCN_INCREASE_ADDR: wr_hit = 1'b1;
       default: wr_hit = 1'b0;
     endcase
   end
@@ -97,6 +115,8 @@ module rnic_csr_regs (
       PORT_ADDR: rd_data = port;
       OPTIONS_ADDR: rd_data = options;
       TIMEBASE_ADDR: rd_data = timebase;
+      CONGESTION_ADDR: rd_data = congestion;
+      CNP_ADDR: rd_data = cnp;
       ADMIN_SQ_LO_ADDR: rd_data = admin_sq_lo;
       ADMIN_SQ_HI_ADDR: rd_data = admin_sq_hi;
       ADMIN_CQ_LO_ADDR: rd_data = admin_cq_lo;
@@ -105,6 +125,13 @@ module rnic_csr_regs (
       ADMIN_DOORBELL_ADDR: rd_data = '0;
       ADMIN_CQ_INDEX_ADDR: rd_data = '0;
       ADMIN_STATUS_ADDR: rd_data = admin_status;
+      DCQCN_LINE_ADDR: rd_data = dcqcn_line;
+      DCQCN_CUT_ADDR: rd_data = dcqcn_cut;
+      DCQCN_MONITOR_ADDR: rd_data = dcqcn_monitor;
+      DCQCN_ALPHA_ADDR: rd_data = dcqcn_alpha;
+      DCQCN_TIMER_ADDR: rd_data = dcqcn_timer;
+      DCQCN_BYTES_ADDR: rd_data = dcqcn_bytes;
+      DCQCN_INCREASE_ADDR: rd_data = dcqcn_increase;
       default: rd_hit = 1'b0;
     endcase
   end
@@ -152,6 +179,18 @@ module rnic_csr_regs (
   end
 
   always_ff @(posedge clk) begin
+    if (wr_en && wr_addr == CONGESTION_ADDR)
+      congestion <= ((wr_data & wr_mask) | (congestion & ~wr_mask)) & 32'h00000007;
+    if (rst) congestion <= CONGESTION_RESET;
+  end
+
+  always_ff @(posedge clk) begin
+    if (wr_en && wr_addr == CNP_ADDR)
+      cnp <= ((wr_data & wr_mask) | (cnp & ~wr_mask)) & 32'h07FFFFFF;
+    if (rst) cnp <= CNP_RESET;
+  end
+
+  always_ff @(posedge clk) begin
     if (wr_en && wr_addr == ADMIN_SQ_LO_ADDR)
       admin_sq_lo <= ((wr_data & wr_mask) | (admin_sq_lo & ~wr_mask)) & 32'hFFFFFFFF;
     if (rst) admin_sq_lo <= ADMIN_SQ_LO_RESET;
@@ -179,6 +218,48 @@ module rnic_csr_regs (
     if (wr_en && wr_addr == ADMIN_CONFIG_ADDR)
       admin_config <= ((wr_data & wr_mask) | (admin_config & ~wr_mask)) & 32'h00FFFF03;
     if (rst) admin_config <= ADMIN_CONFIG_RESET;
+  end
+
+  always_ff @(posedge clk) begin
+    if (wr_en && wr_addr == DCQCN_LINE_ADDR)
+      dcqcn_line <= ((wr_data & wr_mask) | (dcqcn_line & ~wr_mask)) & 32'h0003FFFF;
+    if (rst) dcqcn_line <= DCQCN_LINE_RESET;
+  end
+
+  always_ff @(posedge clk) begin
+    if (wr_en && wr_addr == DCQCN_CUT_ADDR)
+      dcqcn_cut <= ((wr_data & wr_mask) | (dcqcn_cut & ~wr_mask)) & 32'h00FFFFFF;
+    if (rst) dcqcn_cut <= DCQCN_CUT_RESET;
+  end
+
+  always_ff @(posedge clk) begin
+    if (wr_en && wr_addr == DCQCN_MONITOR_ADDR)
+      dcqcn_monitor <= ((wr_data & wr_mask) | (dcqcn_monitor & ~wr_mask)) & 32'hFFFFFFFF;
+    if (rst) dcqcn_monitor <= DCQCN_MONITOR_RESET;
+  end
+
+  always_ff @(posedge clk) begin
+    if (wr_en && wr_addr == DCQCN_ALPHA_ADDR)
+      dcqcn_alpha <= ((wr_data & wr_mask) | (dcqcn_alpha & ~wr_mask)) & 32'h03FFFFFF;
+    if (rst) dcqcn_alpha <= DCQCN_ALPHA_RESET;
+  end
+
+  always_ff @(posedge clk) begin
+    if (wr_en && wr_addr == DCQCN_TIMER_ADDR)
+      dcqcn_timer <= ((wr_data & wr_mask) | (dcqcn_timer & ~wr_mask)) & 32'h007FFFFF;
+    if (rst) dcqcn_timer <= DCQCN_TIMER_RESET;
+  end
+
+  always_ff @(posedge clk) begin
+    if (wr_en && wr_addr == DCQCN_BYTES_ADDR)
+      dcqcn_bytes <= ((wr_data & wr_mask) | (dcqcn_bytes & ~wr_mask)) & 32'h7FFFFFFF;
+    if (rst) dcqcn_bytes <= DCQCN_BYTES_RESET;
+  end
+
+  always_ff @(posedge clk) begin
+    if (wr_en && wr_addr == DCQCN_INCREASE_ADDR)
+      dcqcn_increase <= ((wr_data & wr_mask) | (dcqcn_increase & ~wr_mask)) & 32'hFFFFFFFF;
+    if (rst) dcqcn_increase <= DCQCN_INCREASE_RESET;
   end
 
   assign command    = wr_data & wr_mask;

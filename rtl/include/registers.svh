@@ -181,6 +181,28 @@ localparam int TIMEBASE_REG_W = 32;
 localparam logic [15:0] TIMEBASE_ADDR = 16'h0064;
 localparam logic [31:0] TIMEBASE_RESET = 32'h09C40400;
 
+// What the adapter does about congestion.
+typedef struct packed {
+  logic [28:0] rsvd0;
+  logic dcqcn;                     // 2:2 received CNPs slow their queue pair down (DCQCN)
+  logic cnp;                       // 1:1 packets marked CE or FECN are answered with CNPs
+  logic ecn;                       // 0:0 requests and read responses carry ECT(0), whatever ECN the AV says; all else as the AV
+} congestion_reg_t;
+localparam int CONGESTION_REG_W = 32;
+localparam logic [15:0] CONGESTION_ADDR = 16'h0068;
+localparam logic [31:0] CONGESTION_RESET = 32'h00000002;
+
+// The CNPs that are sent.
+typedef struct packed {
+  logic [4:0] rsvd0;
+  logic [2:0] pcp;                 // 26:24 priority in the VLAN tag, where there is one
+  logic [7:0] traffic_class;       // 23:16 DSCP and ECN: 48 and ECT(0)
+  logic [15:0] interval;           // 15:0 microseconds between two CNPs of a queue pair, at least
+} cnp_reg_t;
+localparam int CNP_REG_W = 32;
+localparam logic [15:0] CNP_ADDR = 16'h006C;
+localparam logic [31:0] CNP_RESET = 32'h06C20032;
+
 // Admin submission ring.
 typedef struct packed {
   logic [31:0] base;               // 31:0 bus address bits 31:0, 64-byte aligned
@@ -250,6 +272,72 @@ typedef struct packed {
 } admin_status_reg_t;
 localparam int ADMIN_STATUS_REG_W = 32;
 localparam logic [15:0] ADMIN_STATUS_ADDR = 16'h009C;
+
+// DCQCN: where a queue pair begins, and where it is free again.
+typedef struct packed {
+  logic [13:0] rsvd0;
+  logic [17:0] rate;               // 17:0 line rate in Mbit/s
+} dcqcn_line_reg_t;
+localparam int DCQCN_LINE_REG_W = 32;
+localparam logic [15:0] DCQCN_LINE_ADDR = 16'h00A0;
+localparam logic [31:0] DCQCN_LINE_RESET = 32'h000186A0;
+
+// DCQCN: how a CNP slows a queue pair down.
+typedef struct packed {
+  logic [7:0] rsvd0;
+  logic [7:0] min_factor;          // 23:16 256ths of its rate that a queue pair keeps at least
+  logic [15:0] min_rate;           // 15:0 lowest rate in Mbit/s
+} dcqcn_cut_reg_t;
+localparam int DCQCN_CUT_REG_W = 32;
+localparam logic [15:0] DCQCN_CUT_ADDR = 16'h00A4;
+localparam logic [31:0] DCQCN_CUT_RESET = 32'h0080000A;
+
+// DCQCN: how often a CNP counts, and how far a queue pair may run ahead of its rate.
+typedef struct packed {
+  logic [15:0] burst;              // 31:16 bytes that a queue pair may save up while it does not send
+  logic [15:0] period;             // 15:0 microseconds behind a cut in which CNPs are ignored; 0: none is
+} dcqcn_monitor_reg_t;
+localparam int DCQCN_MONITOR_REG_W = 32;
+localparam logic [15:0] DCQCN_MONITOR_ADDR = 16'h00A8;
+localparam logic [31:0] DCQCN_MONITOR_RESET = 32'h40000032;
+
+// DCQCN: the estimate of congestion, alpha; it begins at 1.
+typedef struct packed {
+  logic [5:0] rsvd0;
+  logic [9:0] gain;                // 25:16 g in 1024ths
+  logic [15:0] period;             // 15:0 K: microseconds without CNP to a decay; 0: never
+} dcqcn_alpha_reg_t;
+localparam int DCQCN_ALPHA_REG_W = 32;
+localparam logic [15:0] DCQCN_ALPHA_ADDR = 16'h00AC;
+localparam logic [31:0] DCQCN_ALPHA_RESET = 32'h00040037;
+
+// DCQCN: when a queue pair grows faster by time.
+typedef struct packed {
+  logic [8:0] rsvd0;
+  logic [6:0] stages;              // 22:16 F: increases of fast recovery
+  logic [15:0] period;             // 15:0 T: microseconds to an increase; 0: never
+} dcqcn_timer_reg_t;
+localparam int DCQCN_TIMER_REG_W = 32;
+localparam logic [15:0] DCQCN_TIMER_ADDR = 16'h00B0;
+localparam logic [31:0] DCQCN_TIMER_RESET = 32'h00050037;
+
+// DCQCN: when a queue pair grows faster by bytes.
+typedef struct packed {
+  logic rsvd0;
+  logic [30:0] count;              // 30:0 B: bytes of payload and headers sent to an increase; 0: never
+} dcqcn_bytes_reg_t;
+localparam int DCQCN_BYTES_REG_W = 32;
+localparam logic [15:0] DCQCN_BYTES_ADDR = 16'h00B4;
+localparam logic [31:0] DCQCN_BYTES_RESET = 32'h00989680;
+
+// DCQCN: how much faster.
+typedef struct packed {
+  logic [15:0] hyper;              // 31:16 R_HAI in Mbit/s
+  logic [15:0] additive;           // 15:0 R_AI in Mbit/s
+} dcqcn_increase_reg_t;
+localparam int DCQCN_INCREASE_REG_W = 32;
+localparam logic [15:0] DCQCN_INCREASE_ADDR = 16'h00B8;
+localparam logic [31:0] DCQCN_INCREASE_RESET = 32'h01900028;
 
 // Entry n of the GID table, at GID_BASE + n * GID_STRIDE; written word by word.
 typedef struct packed {

@@ -27,7 +27,6 @@ typedef struct packed {
   logic        length;      // IP and UDP disagree, or no multiple of four
   logic        no_bth;
   logic        tver;
-  logic        cnp;
   logic        not_served;  // transport class
   logic        no_room;     // for what the opcode needs
   logic        too_long;    // payload

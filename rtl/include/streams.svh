@@ -299,23 +299,24 @@ localparam int TX_BEAT_W = 521;
 
 // Everything a good RoCEv2 frame said; behind the parser nobody looks at wire bytes again.
 typedef struct packed {
-  logic [6:0] payload_beats;       // 611:605 beats it takes there; 0 without payload
-  logic [5:0] payload_off;         // 604:599 offset of the payload's first byte in its first beat of the payload buffer
-  logic [12:0] payload_len;        // 598:586 bytes without pad
-  logic [23:0] src_qpn;            // 585:562 DETH
-  logic [31:0] qkey;               // 561:530 DETH
-  logic [63:0] compare;            // 529:466 AtomicETH compare
-  logic [63:0] swap;               // 465:402 AtomicETH swap or add, AtomicAckETH original value
-  logic [23:0] msn;                // 401:378 AETH
-  logic [7:0] syndrome;            // 377:370 AETH
-  logic [31:0] imm;                // 369:338 ImmDt (first wire byte in bits 7:0) or IETH (an R_Key)
-  logic [31:0] reth_len;           // 337:306 RETH
-  logic [31:0] reth_rkey;          // 305:274 RETH, AtomicETH
-  logic [63:0] reth_va;            // 273:210 RETH, AtomicETH
-  logic [3:0] sgid_index;          // 209:206 which
-  logic dest_hit;                  // 205:205 destination address is one of ours
-  logic [127:0] src_gid;           // 204:77 source address as a GID, first byte of the wire in bits 7:0
-  logic ce;                        // 76:76 IP ECN was CE
+  logic [6:0] payload_beats;       // 612:606 beats it takes there; 0 without payload
+  logic [5:0] payload_off;         // 605:600 offset of the payload's first byte in its first beat of the payload buffer
+  logic [12:0] payload_len;        // 599:587 bytes without pad
+  logic [23:0] src_qpn;            // 586:563 DETH
+  logic [31:0] qkey;               // 562:531 DETH
+  logic [63:0] compare;            // 530:467 AtomicETH compare
+  logic [63:0] swap;               // 466:403 AtomicETH swap or add, AtomicAckETH original value
+  logic [23:0] msn;                // 402:379 AETH
+  logic [7:0] syndrome;            // 378:371 AETH
+  logic [31:0] imm;                // 370:339 ImmDt (first wire byte in bits 7:0) or IETH (an R_Key)
+  logic [31:0] reth_len;           // 338:307 RETH
+  logic [31:0] reth_rkey;          // 306:275 RETH, AtomicETH
+  logic [63:0] reth_va;            // 274:211 RETH, AtomicETH
+  logic [3:0] sgid_index;          // 210:207 which
+  logic dest_hit;                  // 206:206 destination address is one of ours
+  logic [127:0] src_gid;           // 205:78 source address as a GID, first byte of the wire in bits 7:0
+  logic becn;                      // 77:77 BTH BECN
+  logic ce;                        // 76:76 IP ECN was CE, or BTH FECN set
   logic [1:0] pad;                 // 75:74 BTH PadCnt
   logic ack_req;                   // 73:73 BTH AckReq
   logic solicited;                 // 72:72 BTH SE
@@ -324,7 +325,7 @@ typedef struct packed {
   logic [23:0] psn;                // 31:8 BTH PSN
   logic [7:0] opcode;              // 7:0 BTH opcode; it is in the opcode table
 } rx_header_t;
-localparam int RX_HEADER_W = 612;
+localparam int RX_HEADER_W = 613;
 
 // The consequences of one received frame; they take effect behind its last write response, in frame order.
 typedef struct packed {

@@ -97,6 +97,12 @@ module rnic_rx #(
   input  logic            drain_req_en,
   output logic            drain_done_en,
 
+  // Congestion: a frame of this queue pair was marked; its peer asks it to slow down
+  output logic            mark_en,
+  output logic [15:0]     mark_qpn,
+  output logic            cnp_en,
+  output logic [15:0]     cnp_qpn,
+
   // Events. A frame ended on the wire; a RoCEv2 frame of ours was good; frames dropped before
   // and behind the buffer
   output logic            rx_en,
@@ -241,6 +247,10 @@ module rnic_rx #(
     .m_work_side  (work_side),
     .m_work_valid (work_valid),
     .m_work_ready (work_ready),
+    .mark_en,
+    .mark_qpn,
+    .cnp_en,
+    .cnp_qpn,
     .enter_en,
     .drop_en      (drop_qp_en),
     .drop_reason  (drop_qp_reason)

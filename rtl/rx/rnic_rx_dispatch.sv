@@ -8,6 +8,10 @@
 // A frame that fails a check (rocev2 1.15 step 3, in that order) is counted and comes out as a group of
 // its own that moves nothing, so that its payload is consumed where it lies. One frame per cycle.
 // UD and GSI, which have no connected peer to compare with, find their place at `kind_bad`.
+//
+// What a frame that passes says of congestion is told aside, without a ready: a mark (CE, FECN) and a
+// notification (a CNP, or BECN in any other packet). A CNP is nothing else: it moves nothing, its marks
+// do not count, and its P_Key is not looked at (rocev2 5.3, 8.1).
 `include "codes.svh"
 `include "rx.svh"
 `include "streams.svh"
@@ -52,6 +56,12 @@ module rnic_rx_dispatch #(
   output logic [1:0]   m_work_side,  // RX_SIDE_*
   output logic         m_work_valid,
   input  logic         m_work_ready,
+
+  // Congestion: a frame of this queue pair was marked; its peer asks it to slow down
+  output logic         mark_en,
+  output logic [15:0]  mark_qpn,
+  output logic         cnp_en,
+  output logic [15:0]  cnp_qpn,
 
   // Events: a frame enters; a frame is dropped
   output logic         enter_en,
@@ -98,6 +108,7 @@ module rnic_rx_dispatch #(
 
   opcode_info_t info;
   logic         response3_q;
+  logic         cnp3_q;
   logic         kind_bad3_q;
   logic         state_bad3_q;
   logic         address_bad3_q;
@@ -109,6 +120,7 @@ module rnic_rx_dispatch #(
 
   always_ff @(posedge clk) begin
     response3_q <= info.response;
+    cnp3_q      <= info.kind == PACKET_KIND_CNP;
     kind_bad3_q <= qp_rd_cfg.qp_type != QP_TYPE_RC;
     case (qp_rd_cfg.state)
       QP_STATE_RTS, QP_STATE_SQD: state_bad3_q <= 1'b0;
@@ -128,17 +140,25 @@ module rnic_rx_dispatch #(
     else if (kind_bad3_q)    reason = DROP_REASON_QP_TYPE;
     else if (state_bad3_q)   reason = DROP_REASON_QP_STATE;
     else if (address_bad3_q) reason = DROP_REASON_BAD_ADDRESS;
-    else if (pkey_bad3_q)    reason = DROP_REASON_BAD_PKEY;
+    else if (pkey_bad3_q && !cnp3_q) reason = DROP_REASON_BAD_PKEY;
 
     side = RX_SIDE_REQ;
-    if (reason != DROP_REASON_NONE) side = RX_SIDE_NONE;
-    else if (response3_q)           side = RX_SIDE_RSP;
+    if (reason != DROP_REASON_NONE || cnp3_q) side = RX_SIDE_NONE;
+    else if (response3_q)                     side = RX_SIDE_RSP;
   end
 
   always_ff @(posedge clk) begin
     drop_en     <= valid_q[3] && reason != DROP_REASON_NONE;
     drop_reason <= reason;
-    if (rst) drop_en <= 1'b0;
+    mark_en     <= valid_q[3] && reason == DROP_REASON_NONE && hdr3_q.ce && !cnp3_q;
+    mark_qpn    <= 16'(hdr3_q.qpn);
+    cnp_en      <= valid_q[3] && reason == DROP_REASON_NONE && (cnp3_q || hdr3_q.becn);
+    cnp_qpn     <= 16'(hdr3_q.qpn);
+    if (rst) begin
+      drop_en <= 1'b0;
+      mark_en <= 1'b0;
+      cnp_en  <= 1'b0;
+    end
   end
 
   // Fork

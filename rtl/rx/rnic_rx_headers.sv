@@ -36,7 +36,8 @@ module rnic_rx_headers (
     hdr.solicited = bth.se;
     hdr.ack_req   = bth.ackreq;
     hdr.pad       = bth.pad;
-    hdr.ce        = ce;
+    hdr.ce        = ce || bth.fecn;
+    hdr.becn      = bth.becn;
     hdr.src_gid   = src_gid;
     if (info.reth || info.atomiceth) begin
       hdr.reth_va   = reth.va;

@@ -6,7 +6,7 @@
 // All headers of a frame lie in its first two beats (at most 110 bytes). Takes a beat every cycle,
 // frames of one beat included; from stage 1 on a beat moves every cycle. Header registers of a stage
 // are loaded by a frame's first beat and hold for the others, so that the last beat meets them.
-// The length comes from IP, trailing bytes are ignored. Only operations of RC are served so far.
+// The length comes from IP, trailing bytes are ignored. Only operations of RC and CNPs are served so far.
 `include "rx.svh"
 `include "streams.svh"
 `include "wire.svh"
@@ -225,8 +225,7 @@ module rnic_rx_parse #(
     s3_check.length     = {1'b0, udp.length} != s3_net_q.udp_want || udp.length[1:0] != '0;
     s3_check.no_bth     = udp.length < 16'd24;
     s3_check.tver       = bth.tver != '0;
-    s3_check.cnp        = bth.opcode == OPCODE_CNP;
-    s3_check.not_served = bth.opcode[7:5] != TRANSPORT_RC;
+    s3_check.not_served = bth.opcode[7:5] != TRANSPORT_RC && bth.opcode != OPCODE_CNP;
     s3_check.no_room    = 1'b0;
     s3_check.too_long   = 1'b0;
   end

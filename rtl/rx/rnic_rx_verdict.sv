@@ -48,8 +48,7 @@ module rnic_rx_verdict (
     else if (check.no_bth)              reason = DROP_REASON_SHORT;
     else if (!crc_good)                 reason = DROP_REASON_BAD_ICRC;
     else if (check.tver)                reason = DROP_REASON_BAD_TVER;
-    // CNP, UC, UD and XRC branch off here, once they are served.
-    else if (check.cnp)                 reason = DROP_REASON_CNP_UNSUPPORTED;
+    // UC, UD and XRC branch off here, once they are served.
     else if (check.not_served)          reason = DROP_REASON_BAD_OPCODE;
     else if (check.no_room)             reason = DROP_REASON_SHORT;
     else if (check.too_long)            reason = DROP_REASON_LONG;

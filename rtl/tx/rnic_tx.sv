@@ -77,6 +77,9 @@ module rnic_tx #(
   // Configuration
   input  logic [47:0]                      mac,
   input  logic                             mig_req,
+  input  logic                             ecn,         // requests and read responses carry ECT(0)
+  input  logic [7:0]                       cnp_tclass,  // DSCP and ECN of a CNP
+  input  logic [2:0]                       cnp_pcp,     // and its priority
 
   // Statistics
   output logic                             ev_tx_packet,
@@ -257,7 +260,10 @@ module rnic_tx #(
     .m_image_valid (image_valid),
     .m_image_ready (image_ready),
     .mac,
-    .mig_req
+    .mig_req,
+    .ecn,
+    .cnp_tclass,
+    .cnp_pcp
   );
 
   // Segments that wait for their lines

@@ -1,6 +1,7 @@
 // rnic_tx_extension: the headers between BTH and payload, as the opcode says.
 //
-// Combinational. Bytes in wire order, the first on top, zero behind the last.
+// Combinational. Bytes in wire order, the first on top, zero behind the last. The 16 reserved bytes of a
+// CNP count as such a header.
 `include "streams.svh"
 `include "wire.svh"
 
@@ -57,7 +58,8 @@ module rnic_tx_extension (
   assign tail_bytes = info.immdt || info.ieth ? 5'd4 : 5'd0;
 
   always_comb begin
-    if (info.atomiceth)         ext_bytes = 5'd28;
+    if (info.kind == PACKET_KIND_CNP) ext_bytes = 5'd16;
+    else if (info.atomiceth)    ext_bytes = 5'd28;
     else if (info.reth)         ext_bytes = 5'd16 + tail_bytes;
     else if (info.atomicacketh) ext_bytes = 5'd12;
     else if (info.aeth)         ext_bytes = 5'd4;

@@ -37,7 +37,10 @@ module rnic_tx_headers #(
 
   // Configuration
   input  logic [47:0]            mac,
-  input  logic                   mig_req
+  input  logic                   mig_req,
+  input  logic                   ecn,         // requests and read responses carry ECT(0)
+  input  logic [7:0]             cnp_tclass,  // DSCP and ECN of a CNP
+  input  logic [2:0]             cnp_pcp      // and its priority
 );
 
   localparam int ROOM = 8;  // frames between the lookup and the align stage
@@ -146,11 +149,27 @@ module rnic_tx_headers #(
   logic [6:0]   hdr_bytes;
   logic [12:0]  bytes;
   logic [12:0]  rounded;
+  logic [7:0]   cfg_tclass;
   logic [12:0]  len2;
   tx_frame_t    frame;
   logic [15:0]  ident_q;
 
+  // Acknowledges stay as the AV says: a mark on one would slow down a peer that sends nothing.
+  opcode_info_t info1;
+  logic         cnp2_q;
+  logic         ect2_q;
+  logic [7:0]   tclass2;
+
+  assign info1   = opcode_info(desc1_q.opcode);
+  assign tclass2 = cnp2_q ? cnp_tclass : ect2_q ? {cfg_tclass[7:2], 2'b10} : cfg_tclass;
+
+  always_ff @(posedge clk) begin
+    cnp2_q <= info1.kind == PACKET_KIND_CNP;
+    ect2_q <= ecn && info1.kind != PACKET_KIND_ACK && info1.kind != PACKET_KIND_ATOMIC_ACK;
+  end
+
   assign cfg          = qp_rd_cfg;
+  assign cfg_tclass   = cfg.traffic_class;
   assign gid_rd_index = cfg.sgid_index;
   assign dst_gid      = swap16(cfg.dest_gid);
   assign v6           = dst_gid[127:32] != 96'hFFFF;
@@ -189,6 +208,8 @@ module rnic_tx_headers #(
   logic        valid3_q;
   desc_t       desc3_q;
   qp_config_t  cfg3_q;
+  logic        cnp3_q;
+  logic [7:0]  tclass3_q;
   logic        v6_3_q;
   logic [1:0]  pad3_q;
   logic [12:0] udp_bytes3_q;
@@ -199,11 +220,13 @@ module rnic_tx_headers #(
     valid3_q     <= valid2_q;
     desc3_q      <= desc2_q;
     cfg3_q       <= cfg;
+    cnp3_q       <= cnp2_q;
+    tclass3_q    <= tclass2;
     v6_3_q       <= v6;
     pad3_q       <= pad;
     udp_bytes3_q <= udp_bytes;
     ident3_q     <= ident_q;
-    sum3_q       <= 20'h04500 + 20'h04000 + 20'(cfg.traffic_class)
+    sum3_q       <= 20'h04500 + 20'h04000 + 20'(tclass2)
                   + 20'(udp_bytes + 13'd20) + 20'(ident_q)
                   + {4'd0, cfg.hop_limit, IP_PROTOCOL_UDP}
                   + 20'(dst_gid[31:16]) + 20'(dst_gid[15:0]);
@@ -219,6 +242,8 @@ module rnic_tx_headers #(
   logic         valid4_q;
   desc_t        desc4_q;
   qp_config_t   cfg4_q;
+  logic         cnp4_q;
+  logic [7:0]   tclass4_q;
   logic         v6_4_q;
   logic [1:0]   pad4_q;
   logic [12:0]  udp_bytes4_q;
@@ -232,6 +257,8 @@ module rnic_tx_headers #(
     valid4_q     <= valid3_q;
     desc4_q      <= desc3_q;
     cfg4_q       <= cfg3_q;
+    cnp4_q       <= cnp3_q;
+    tclass4_q    <= tclass3_q;
     v6_4_q       <= v6_3_q;
     pad4_q       <= pad3_q;
     udp_bytes4_q <= udp_bytes3_q;
@@ -245,7 +272,7 @@ module rnic_tx_headers #(
   logic [15:0]  folded;
   logic [15:0]  checksum;
   logic [16:0]  fold;
-  logic [7:0]   tclass;
+  logic [15:0]  vlan4;
   logic [127:0] dst4;
   logic [15:0]  ethertype;
   logic [111:0] ether;
@@ -262,18 +289,18 @@ module rnic_tx_headers #(
   assign folded   = fold[15:0] + 16'(fold[16]);
   assign checksum = ~folded;
 
-  assign tclass    = cfg4_q.traffic_class;
+  assign vlan4     = cfg4_q.vlan;
   assign dst4      = swap16(cfg4_q.dest_gid);
   assign ethertype = v6_4_q ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4;
   assign ether     = {swap6(cfg4_q.dest_mac), swap6(mac),
                       cfg4_q.vlan_valid ? ETHERTYPE_VLAN : ethertype};
-  assign tag       = {cfg4_q.vlan, ethertype};
+  assign tag       = {cnp4_q ? cnp_pcp : vlan4[15:13], vlan4[12:0], ethertype};
 
   always_comb begin
     ipv4.version         = 4'd4;
     ipv4.ihl             = 4'd5;
-    ipv4.dscp            = tclass[7:2];
-    ipv4.ecn             = tclass[1:0];
+    ipv4.dscp            = tclass4_q[7:2];
+    ipv4.ecn             = tclass4_q[1:0];
     ipv4.total_length    = 16'(udp_bytes4_q + 13'd20);
     ipv4.identification  = ident4_q;
     ipv4.reserved        = 1'b0;
@@ -287,8 +314,8 @@ module rnic_tx_headers #(
     ipv4.dst             = dst4[31:0];
 
     ipv6.version        = 4'd6;
-    ipv6.dscp           = tclass[7:2];
-    ipv6.ecn            = tclass[1:0];
+    ipv6.dscp           = tclass4_q[7:2];
+    ipv6.ecn            = tclass4_q[1:0];
     ipv6.flow_label     = cfg4_q.flow_label;
     ipv6.payload_length = 16'(udp_bytes4_q);
     ipv6.next_header    = IP_PROTOCOL_UDP;
@@ -303,12 +330,12 @@ module rnic_tx_headers #(
 
     bth.opcode     = desc4_q.opcode;
     bth.se         = desc4_q.solicited;
-    bth.migreq     = mig_req;
+    bth.migreq     = mig_req && !cnp4_q;
     bth.pad        = pad4_q;
     bth.tver       = 4'd0;
     bth.pkey       = cfg4_q.pkey;
     bth.fecn       = 1'b0;
-    bth.becn       = 1'b0;
+    bth.becn       = cnp4_q;
     bth.reserved_a = 6'd0;
     bth.dest_qp    = cfg4_q.dest_qpn;
     bth.ackreq     = desc4_q.ack_req;

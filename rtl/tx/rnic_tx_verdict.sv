@@ -1,7 +1,7 @@
 // rnic_tx_verdict: decides, packet by packet in order, what is sent and what is reported.
 //
 // A packet that failed poisons its queue pair; later packets of it are dropped without a word,
-// acknowledges excepted. The failed one, and every local operation, leave a result. `drop` answers
+// acknowledges and CNPs excepted. The failed one, and every local operation, leave a result. `drop` answers
 // in the same cycle. The rest of the pipeline starts a packet only while `result_room` is up.
 `include "streams.svh"
 `include "codes.svh"

@@ -97,6 +97,8 @@ class RxBench:
         self.frames_seen: list[int] = []
         self.rdma_frames = 0
         self.ce_frames = 0
+        self.marks: list[int] = []
+        self.cnps: list[int] = []
         self.cycle = 0
         self.wire: deque[tuple[int, int, int, int]] = deque()
         self.bursts: deque[DmaWriteReq] = deque()
@@ -208,7 +210,8 @@ class RxBench:
     @property
     def gone(self) -> int:
         """Frames that ended."""
-        return len(self.done) + len(self.drops) + len(self.qp_drops)
+        carried = sum(header.becn for _, header in self.headers)
+        return len(self.done) + len(self.drops) + len(self.qp_drops) + len(self.cnps) - carried
 
     def state(self) -> str:
         """For an error message."""
@@ -218,6 +221,8 @@ class RxBench:
         """Start a new record."""
         for record in (self.headers, self.drops, self.qp_drops, self.done, self.line_cycles):
             record.clear()
+        self.marks.clear()
+        self.cnps.clear()
         self.wire_cycles.clear()
         self.memory = Memory()
 
@@ -300,7 +305,7 @@ class RxBench:
         driven: dict[str, int | None] = dict.fromkeys(names)
         events = [
             dut.drop_frame_en, dut.drop_qp_en, dut.rx_en, dut.rdma_en, dut.rdma_ce_en,
-            dut.drain_done_en,
+            dut.drain_done_en, dut.mark_en, dut.cnp_en,
         ]  # fmt: skip
         event_bits = [handle._handle.get_signal_val_binstr for handle in events]
         sending = False
@@ -355,6 +360,10 @@ class RxBench:
         self.ce_frames += up[4]
         if up[5]:
             self.drained.append(self.cycle)
+        if up[6]:
+            self.marks.append(int(dut.mark_qpn.value))
+        if up[7]:
+            self.cnps.append(int(dut.cnp_qpn.value))
 
     def _wire(self, sending: bool) -> bool:
         dut = self.dut

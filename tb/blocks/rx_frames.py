@@ -15,7 +15,7 @@ from tb.blocks.rx_bench import RxBench, psns
 from tb.blocks.rx_packets import QPN, TARGET, Memory, config, expected_header, segment, write_packet
 from tb.conformance import covers
 from tb.model.headers import Aeth, AtomicEth, Bth, DecodeError, Drop, Packet, Path, Reth
-from tb.model.opcodes import Op
+from tb.model.opcodes import CNP, Op
 from tb.model.packets import decode, encode, ipv4_checksum
 from tests.model.golden import DATA, MAC_A, MAC_B, NAMES, load
 
@@ -43,21 +43,23 @@ def judge(frame: bytes) -> Packet | DropReason:
         packet = decode(frame)
     except DecodeError as error:
         return REASONS[error.reason]
-    if packet.bth.opcode == 0x81:
-        return DropReason.CNP_UNSUPPORTED
-    return DropReason.BAD_OPCODE if packet.bth.opcode >> 5 else packet
+    if packet.bth.opcode >> 5 and packet.bth.opcode != CNP:
+        return DropReason.BAD_OPCODE
+    return packet
 
 
 async def accept(bench: RxBench, frames: list[bytes]) -> None:
     """Send frames whose headers and payload must arrive, or whose drop must be counted."""
     verdicts = [judge(frame) for frame in frames]
-    packets = [v for v in verdicts if isinstance(v, Packet)]
+    good = [v for v in verdicts if isinstance(v, Packet)]
+    packets = [p for p in good if p.bth.opcode != CNP]
     expected = Memory()
     places: list[int] = []
-    for n, packet in enumerate(packets):
+    for packet in good:
         peer = packet.path.src_ip
         bench.configs[packet.bth.dest_qp] = config(peer, sgid_index=3).to_int()
         bench.own(packet.path.dst_ip, 3)
+    for n, packet in enumerate(packets):
         places.append(TARGET + (n << 13) + random.randrange(64))
         expected.put(places[-1], packet.payload)
     number = iter(range(len(packets)))
@@ -78,6 +80,9 @@ async def accept(bench: RxBench, frames: list[bytes]) -> None:
         assert [h for s, h in bench.headers if s == side] == right
     assert bench.drops == [v for v in verdicts if isinstance(v, DropReason)]
     assert not bench.qp_drops
+    # Notifications reach the reaction point, marks the notification point; a CNP has no marks.
+    assert bench.cnps == [p.bth.dest_qp for p in good if p.bth.becn or p.bth.opcode == CNP]
+    assert bench.marks == [p.bth.dest_qp for p in packets if p.path.ecn == 3 or p.bth.fecn]
     assert bench.memory.same_as(expected)
     assert psns(bench.done) == [p.bth.psn for p in packets]
 

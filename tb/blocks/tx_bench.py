@@ -243,6 +243,9 @@ class Bench:
             getattr(dut, name).value = 0
         dut.mac.value = int.from_bytes(MAC, "little")
         dut.mig_req.value = 1
+        dut.ecn.value = 0
+        dut.cnp_tclass.value = 48 << 2 | 2
+        dut.cnp_pcp.value = 6
         memory = bytearray(random.randbytes(MEMORY))
         bench = cls(
             dut,

@@ -70,6 +70,9 @@ module tx_harness #(
   // Configuration
   input  logic [47:0]                mac,
   input  logic                       mig_req,
+  input  logic                       ecn,
+  input  logic [7:0]                 cnp_tclass,
+  input  logic [2:0]                 cnp_pcp,
 
   // Statistics, counted
   output logic [31:0]                packets_q,
@@ -199,6 +202,9 @@ module tx_harness #(
     .drain_done_en,
     .mac,
     .mig_req,
+    .ecn,
+    .cnp_tclass,
+    .cnp_pcp,
     .ev_tx_packet,
     .ev_tx_bytes_en,
     .ev_tx_bytes,

@@ -32,6 +32,10 @@ def test_tx(sim: Sim, tests: str) -> None:
     sim.run("tx_harness", tests=f"tb.blocks.{tests}", sources=HARNESS, env=env)
 
 
+def test_tx_congestion(sim: Sim) -> None:
+    sim.run("tx_harness", tests="tb.blocks.tx_congestion", sources=HARNESS)
+
+
 @pytest.mark.simulators("verilator")
 def test_tx_rates(sim: Sim) -> None:
     sim.run("tx_harness", tests="tb.blocks.tx_rates", sources=HARNESS)
