@@ -34,6 +34,8 @@ rtl/ram/ram_free_list.sv
 rtl/reliability/rnic_cpl_check.sv
 rtl/reliability/rnic_cpl_barrier.sv
 rtl/reliability/rnic_cpl_walk.sv
+rtl/reliability/rnic_cpl_timer.sv
+rtl/stream/stream_once.sv
 rtl/reliability/rnic_cpl_drain.sv
 rtl/reliability/rnic_completer.sv
 rtl/stream/stream_fork.sv
@@ -45,6 +47,7 @@ rtl/responder/rnic_rsp_reply.sv
 rtl/responder/rnic_rsp_drain.sv
 rtl/responder/rnic_responder.sv
 rtl/tx/rnic_tx_segment_intake.sv
+rtl/tx/rnic_tx_segment_context.sv
 rtl/tx/rnic_tx_segment_decide.sv
 rtl/tx/rnic_tx_segment_opcode.sv
 rtl/tx/rnic_tx_segment_walk.sv

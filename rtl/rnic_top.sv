@@ -357,7 +357,8 @@ module rnic_top #(
   localparam int QP_WALK     = 5;
   localparam int QP_REPLY    = 6;
   localparam int QP_FLUSH    = 7;
-  localparam int QP_READERS  = 8;
+  localparam int QP_TIMER    = 8;
+  localparam int QP_READERS  = 9;
 
   localparam int ERR_COMPLETER = 0;
   localparam int ERR_RESPONDER = 1;
@@ -511,6 +512,15 @@ module rnic_top #(
   logic                            wake_ready;
   logic [1:0][15:0]                progress_rd_qpn;
   logic [1:0][SQ_PROGRESS_W-1:0]   progress_rd_data;
+  logic                            progress_en;
+  logic [15:0]                     progress_qpn;
+  logic [SQ_PROGRESS_W-1:0]        progress_data;
+  logic [15:0]                     rewind_data;
+  logic                            rewind_valid;
+  logic                            rewind_ready;
+  logic                            wqe_others;
+  logic [1:0][15:0]                pace_rd_qpn;
+  logic [1:0]                      pace_rd_hold;
   logic                            queue_enter_en;
   logic                            queue_leave_en;
   logic                            ev_doorbell;
@@ -575,6 +585,7 @@ module rnic_top #(
     .m_wqe_data       (wqe_data),
     .m_wqe_valid      (wqe_valid),
     .m_wqe_ready      (wqe_ready),
+    .m_wqe_others     (wqe_others),
     .s_park_data      (park_data),
     .s_park_valid     (park_valid),
     .s_park_ready     (park_ready),
@@ -588,6 +599,8 @@ module rnic_top #(
     .qp_rd_cfg        (qp_rd_cfg[QP_QUEUE]),
     .progress_rd_qpn  (progress_rd_qpn[0]),
     .progress_rd_data (progress_rd_data[0]),
+    .pace_rd_qpn      (pace_rd_qpn[0]),
+    .pace_rd_hold     (pace_rd_hold[0]),
     .m_rq_data        (rq_update_data),
     .m_rq_valid       (rq_update_valid),
     .m_rq_ready       (rq_update_ready),
@@ -655,7 +668,17 @@ module rnic_top #(
   logic                        record_ready;
   logic [15:0]                 psn_rd_qpn;
   logic [23:0]                 psn_rd_data;
+  logic                        msg_write_new;
+  logic                        read_again_en;
+  logic [15:0]                 read_again_qpn;
+  logic                        sent_en;
+  logic [15:0]                 sent_qpn;
+  logic [12:0]                 sent_bytes;
+  logic                        sent_oldest;
+  logic                        sent_again;
   logic                        ev_wqe;
+
+  assign pace_rd_hold = '0;
 
   rnic_tx_segment #(
     .QP_COUNT  (QP_COUNT),
@@ -669,10 +692,19 @@ module rnic_top #(
     .m_park_data      (park_data),
     .m_park_valid     (park_valid),
     .m_park_ready     (park_ready),
+    .s_wqe_others     (wqe_others),
+    .s_rewind_data    (rewind_data),
+    .s_rewind_valid   (rewind_valid),
+    .s_rewind_ready   (rewind_ready),
     .qp_rd_qpn        (qp_rd_qpn[QP_SEGMENT]),
     .qp_rd_cfg        (qp_rd_cfg[QP_SEGMENT]),
     .progress_rd_qpn  (progress_rd_qpn[1]),
     .progress_rd_data (progress_rd_data[1]),
+    .pace_rd_qpn      (pace_rd_qpn[1]),
+    .pace_rd_hold     (pace_rd_hold[1]),
+    .progress_en,
+    .progress_qpn,
+    .progress_data,
     .m_pkt_data       (pkt_data[PKT_REQUESTER]),
     .m_pkt_valid      (pkt_valid[PKT_REQUESTER]),
     .m_pkt_ready      (pkt_ready[PKT_REQUESTER]),
@@ -684,6 +716,7 @@ module rnic_top #(
     .inline_write_block,
     .inline_write_data,
     .msg_write_en,
+    .msg_write_new,
     .msg_write_qpn,
     .msg_write_index,
     .msg_write_data,
@@ -699,8 +732,15 @@ module rnic_top #(
     .m_kick_data      (record_data),
     .m_kick_valid     (record_valid),
     .m_kick_ready     (record_ready),
+    .read_again_en,
+    .read_again_qpn,
     .psn_rd_qpn,
     .psn_rd_data,
+    .sent_en,
+    .sent_qpn,
+    .sent_bytes,
+    .sent_oldest,
+    .sent_again,
     .init_data,
     .init_valid       (init_valid[INIT_SEGMENT]),
     .init_ready       (init_ready[INIT_SEGMENT]),
@@ -1018,6 +1058,8 @@ module rnic_top #(
   logic ev_ghost;
   logic ev_rsp_sequence;
   logic ev_syndrome;
+  logic ev_timeout;
+  logic ev_exhausted;
 
   rnic_completer #(
     .QP_COUNT   (QP_COUNT),
@@ -1047,6 +1089,7 @@ module rnic_top #(
     .s_flush_valid    (flush_valid[FLUSH_COMPLETER]),
     .s_flush_ready    (flush_ready[FLUSH_COMPLETER]),
     .msg_write_en,
+    .msg_write_new,
     .msg_write_qpn,
     .msg_write_index,
     .msg_write_data,
@@ -1059,12 +1102,28 @@ module rnic_top #(
     .sge_write_slot,
     .sge_write_number,
     .sge_write_data,
+    .sent_en,
+    .sent_qpn,
+    .sent_oldest,
+    .sent_again,
+    .read_again_en,
+    .read_again_qpn,
+    .ack_tick         (timebase.ack_tick),
+    .rnr_tick         (timebase.rnr_tick),
     .qp_rd_qpn        (qp_rd_qpn[QP_WALK]),
     .qp_rd_cfg        (qp_rd_cfg[QP_WALK]),
+    .timer_rd_qpn     (qp_rd_qpn[QP_TIMER]),
+    .timer_rd_cfg     (qp_rd_cfg[QP_TIMER]),
     .psn_rd_qpn,
     .psn_rd_data,
     .progress_rd_qpn,
     .progress_rd_data,
+    .progress_en,
+    .progress_qpn,
+    .progress_data,
+    .m_rewind_data    (rewind_data),
+    .m_rewind_valid   (rewind_valid),
+    .m_rewind_ready   (rewind_ready),
     .m_cqe_data       (cqe_data[CQE_COMPLETER]),
     .m_cqe_valid      (cqe_valid[CQE_COMPLETER]),
     .m_cqe_ready      (cqe_ready[CQE_COMPLETER]),
@@ -1083,7 +1142,9 @@ module rnic_top #(
     .rx_drain_done_en (drain_done_en[DRAIN_RX]),
     .ev_ghost_en      (ev_ghost),
     .ev_sequence_en   (ev_rsp_sequence),
-    .ev_syndrome_en   (ev_syndrome)
+    .ev_syndrome_en   (ev_syndrome),
+    .ev_timeout_en    (ev_timeout),
+    .ev_exhausted_en  (ev_exhausted)
   );
 
   // ------------------------------------------------------------------ completions, events
@@ -1302,6 +1363,9 @@ module rnic_top #(
     stat_events[0][STAT_RX_ACKS]          = rx_ack;
     stat_events[0][STAT_RX_NAKS]          = rx_nak;
     stat_events[0][STAT_RX_RNR_NAKS]      = rx_rnr;
+    stat_events[0][STAT_RETRANSMISSIONS]  = sent_en && sent_again;
+    stat_events[0][STAT_TIMEOUTS]         = ev_timeout;
+    stat_events[0][STAT_RETRIES_EXHAUSTED] = ev_exhausted;
     stat_events[0][STAT_DOORBELLS]        = ev_doorbell;
     stat_events[0][STAT_PUSHED_WQES]      = ev_push;
     stat_events[0][STAT_WQES]             = ev_wqe;
@@ -1335,9 +1399,9 @@ module rnic_top #(
 
   // Settings for what is not built yet, and AXI fields that change nothing here.
   logic unused;
-  assign unused = &{1'b0, port, timebase, s_axil_awprot, s_axil_arprot, s_axi_db_araddr,
-                    s_axi_db_arsize, s_axi_db_arburst, ev_tx_dma_error, cnp_qpn, congestion, cnp,
-                    dcqcn_line, dcqcn_cut, dcqcn_monitor, dcqcn_alpha, dcqcn_timer, dcqcn_bytes,
-                    dcqcn_increase};
+  assign unused = &{1'b0, port, sent_bytes, pace_rd_qpn, s_axil_awprot, s_axil_arprot,
+                    s_axi_db_araddr, s_axi_db_arsize, s_axi_db_arburst, ev_tx_dma_error, cnp_qpn,
+                    congestion, cnp, dcqcn_line, dcqcn_cut, dcqcn_monitor, dcqcn_alpha,
+                    dcqcn_timer, dcqcn_bytes, dcqcn_increase};
 
 endmodule

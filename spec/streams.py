@@ -168,7 +168,8 @@ class SqPark(Record):
 
     qpn: int = auto(16, "queue pair")
     index: int = auto(16, "next block wanted")
-    park: int = auto(1, "1: only after a kick (window or read limit); 0: at once")
+    park: int = auto(1, "1: only after a kick (window, read limit, RNR wait); 0: at once")
+    paced: int = auto(1, "only after a kick unless the rate limiter lets the QP send by now")
     started: int = auto(16, "index behind the newest entry that was started: as far as SQD may fetch")
     seen: int = auto(16, "value of the completer's progress count that the decision was based on")
 
@@ -179,19 +180,11 @@ class SqProgress(Record):
 
     msg_tail: int = auto(16, "messages retired, free running")
     reads_done: int = auto(16, "reads and atomics finished, free running")
-    count: int = auto(16, "changes at every progress")
-
-
-@dataclass(frozen=True, slots=True)
-class SqRewind(Record):
-    """The completer sends a queue pair back to its first unacknowledged packet (go-back-N)."""
-
-    qpn: int = auto(16, "queue pair")
-    index: int = auto(16, "send queue index of the oldest outstanding message")
-    msg_idx: int = auto(16, "its index")
-    reads: int = auto(16, "reads and atomics issued before it")
-    first_psn: int = auto(24, "its first PSN")
-    psn: int = auto(24, "PSN to go on with, inside it")
+    count: int = auto(16, "changes at every progress, and when the QP is sent back or waits no more")
+    rnr_wait: int = auto(1, "the peer had no receive WQE: nothing is sent until the RNR timer has run out")
+    sq_tail: int = auto(16, "send queue index of the oldest outstanding message, or of the next one")
+    psn: int = auto(24, "its first PSN")
+    una: int = auto(24, "first PSN not acknowledged")
 
 
 @coded(3)

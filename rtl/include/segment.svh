@@ -21,6 +21,12 @@ typedef struct packed {
   logic [15:0]  msg_tail;   // SqProgress
   logic [15:0]  reads_done;
   logic [15:0]  count;
+  logic         rnr_wait;
+  logic [15:0]  sq_tail;
+  logic [23:0]  psn;
+  logic [23:0]  una;
+  logic         held;       // the rate limiter holds the QP
+  logic         rewind;     // no block: the completer sends the QP back
   logic         framed;     // it is a head, and where the entry ends is known
   logic         bad_op;
   logic         bad_len;
@@ -34,7 +40,27 @@ typedef struct packed {
   logic [33:0]  sum_3;
   logic [33:0]  sum_4;
 } seg_block_t;
-localparam int SEG_BLOCK_W = 16 + 16 + 1 + 512 + 3 + 16 + 3 + 5 + 48 + 6 + 24 + 34 + 32 + 33 + 68;
+localparam int SEG_BLOCK_W = 16 + 16 + 1 + 512 + 3 + 16 + 3 + 5 + 48 + 1 + 16 + 48 + 2
+                           + 6 + 24 + 34 + 32 + 33 + 68;
+
+// The send context of a QP. Messages before `high_msgs` were started before: they have records and
+// packet sequence numbers, and are sent (again) as they were.
+typedef struct packed {
+  logic         stopped;    // a bad entry was met
+  logic [15:0]  stop_msg;   // it became this message
+  logic [23:0]  run;        // PSNs since nothing was outstanding
+  logic         resuming;   // the next packet is `resume`, inside or behind the next message
+  logic [23:0]  resume;
+  logic [15:0]  reads;      // reads and atomics before the next message
+  logic [15:0]  msgs;       // messages before it
+  logic [15:0]  want;       // its first block
+  logic [23:0]  psn;        // its first PSN
+  logic [15:0]  high_reads; // the same for the first message that was never started
+  logic [15:0]  high_msgs;
+  logic [15:0]  high_want;
+  logic [23:0]  high_psn;
+} seg_context_t;
+localparam int SEG_CONTEXT_W = 17 + 24 + 25 + 72 + 72;
 
 // A message whose fate is decided; its SGEs beyond the first are in a bank of the walker.
 typedef struct packed {
@@ -53,7 +79,21 @@ typedef struct packed {
   logic [15:0]  sq_next;
   logic [15:0]  pd;
   logic [2:0]   path_mtu;
+  logic         replay;     // it has its records
+  logic         oldest;     // nothing before it is outstanding
+  logic [23:0]  skip;       // packets not to be sent
+  logic [SEG_CONTEXT_W-1:0] context_after;
 } seg_job_t;
-localparam int SEG_JOB_W = 16 + 3 + 8 + 512 + 1 + 1 + 6 + 16 + 4 + 24 + 24 + 16 + 16 + 16 + 3;
+localparam int SEG_JOB_W = 16 + 3 + 8 + 512 + 1 + 1 + 6 + 16 + 4 + 24 + 24 + 16 + 16 + 16 + 3
+                         + 26 + SEG_CONTEXT_W;
+
+// A message whose rest is left for another turn.
+typedef struct packed {
+  logic [15:0]  qpn;
+  logic         paced;      // because of the rate limiter
+  logic [15:0]  count;      // SqProgress
+  logic [SEG_CONTEXT_W-1:0] context_back;
+} seg_yield_t;
+localparam int SEG_YIELD_W = 33 + SEG_CONTEXT_W;
 
 `endif

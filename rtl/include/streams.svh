@@ -175,32 +175,26 @@ localparam int WQE_BLOCK_W = 545;
 
 // The requester gives the rest of a grant back: fetch again from index.
 typedef struct packed {
-  logic [15:0] seen;               // 64:49 value of the completer's progress count that the decision was based on
-  logic [15:0] started;            // 48:33 index behind the newest entry that was started: as far as SQD may fetch
-  logic park;                      // 32:32 1: only after a kick (window or read limit); 0: at once
+  logic [15:0] seen;               // 65:50 value of the completer's progress count that the decision was based on
+  logic [15:0] started;            // 49:34 index behind the newest entry that was started: as far as SQD may fetch
+  logic paced;                     // 33:33 only after a kick unless the rate limiter lets the QP send by now
+  logic park;                      // 32:32 1: only after a kick (window, read limit, RNR wait); 0: at once
   logic [15:0] index;              // 31:16 next block wanted
   logic [15:0] qpn;                // 15:0 queue pair
 } sq_park_t;
-localparam int SQ_PARK_W = 65;
+localparam int SQ_PARK_W = 66;
 
 // What the completer publishes per QP for requester and scheduler.
 typedef struct packed {
-  logic [15:0] count;              // 47:32 changes at every progress
+  logic [23:0] una;                // 112:89 first PSN not acknowledged
+  logic [23:0] psn;                // 88:65 its first PSN
+  logic [15:0] sq_tail;            // 64:49 send queue index of the oldest outstanding message, or of the next one
+  logic rnr_wait;                  // 48:48 the peer had no receive WQE: nothing is sent until the RNR timer has run out
+  logic [15:0] count;              // 47:32 changes at every progress, and when the QP is sent back or waits no more
   logic [15:0] reads_done;         // 31:16 reads and atomics finished, free running
   logic [15:0] msg_tail;           // 15:0 messages retired, free running
 } sq_progress_t;
-localparam int SQ_PROGRESS_W = 48;
-
-// The completer sends a queue pair back to its first unacknowledged packet (go-back-N).
-typedef struct packed {
-  logic [23:0] psn;                // 111:88 PSN to go on with, inside it
-  logic [23:0] first_psn;          // 87:64 its first PSN
-  logic [15:0] reads;              // 63:48 reads and atomics issued before it
-  logic [15:0] msg_idx;            // 47:32 its index
-  logic [15:0] index;              // 31:16 send queue index of the oldest outstanding message
-  logic [15:0] qpn;                // 15:0 queue pair
-} sq_rewind_t;
-localparam int SQ_REWIND_W = 112;
+localparam int SQ_PROGRESS_W = 113;
 
 // An outstanding message: entry msg_idx of its QP's ring, written by the requester, read by the completer.
 typedef struct packed {

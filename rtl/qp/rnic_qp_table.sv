@@ -251,7 +251,7 @@ module rnic_qp_table #(
     end
 
     always_ff @(posedge clk) begin
-      known_q <= rd_qpn[i] < 24'(QP_COUNT);
+      known_q <= rd_qpn[i] < 24'(QP_COUNT) && !sweep;
       cfg_q   <= cfg;
     end
 

@@ -54,6 +54,7 @@ module rnic_queue #(
   output logic [WQE_BLOCK_W-1:0]     m_wqe_data,
   output logic                       m_wqe_valid,
   input  logic                       m_wqe_ready,
+  output logic                       m_wqe_others,   // other QPs than that of the last one wait
 
   // From the requester, the completer, the QP table
   input  logic [SQ_PARK_W-1:0]       s_park_data,
@@ -71,6 +72,8 @@ module rnic_queue #(
   input  logic [QP_CONFIG_W-1:0]     qp_rd_cfg,
   output logic [15:0]                progress_rd_qpn,
   input  logic [SQ_PROGRESS_W-1:0]   progress_rd_data,
+  output logic [15:0]                pace_rd_qpn,
+  input  logic                       pace_rd_hold,
 
   // Doorbells of the other rings
   output logic [RING_UPDATE_W-1:0]   m_rq_data,
@@ -177,6 +180,9 @@ module rnic_queue #(
   logic [511:0] block;
   logic         grant_room;
   logic         push_room;
+  logic         ready_any;
+  logic         ready_more;
+  logic [15:0]  ready_qpn;
 
   rnic_queue_schedule #(
     .QP_COUNT (QP_COUNT),
@@ -205,6 +211,11 @@ module rnic_queue #(
     .qp_rd_cfg,
     .progress_rd_qpn,
     .progress_rd_data,
+    .pace_rd_qpn,
+    .pace_rd_hold,
+    .ready_any,
+    .ready_more,
+    .ready_qpn,
     .m_grant_en (grant_en),
     .m_push_en  (push_en),
     .m_qpn      (qpn),
@@ -248,5 +259,30 @@ module rnic_queue #(
     .enter_en,
     .leave_en
   );
+
+  // Each change of QP among the grants is one among the blocks that leave.
+
+  wqe_block_t  leaving;
+  logic [7:0]  changes_q;
+  logic [15:0] last_in_q;
+  logic [15:0] last_out_q;
+  logic        change_in;
+  logic        change_out;
+
+  assign leaving      = m_wqe_data;
+  assign change_in    = (grant_en || push_en) && qpn != last_in_q;
+  assign change_out   = m_wqe_valid && m_wqe_ready && leaving.qpn != last_out_q;
+  assign m_wqe_others = changes_q != '0 || ready_more || (ready_any && ready_qpn != last_out_q);
+
+  always_ff @(posedge clk) begin
+    if (grant_en || push_en) last_in_q <= qpn;
+    if (m_wqe_valid && m_wqe_ready) last_out_q <= leaving.qpn;
+    changes_q <= changes_q + 8'(change_in) - 8'(change_out);
+    if (rst) begin
+      changes_q  <= '0;
+      last_in_q  <= '0;
+      last_out_q <= '0;
+    end
+  end
 
 endmodule

@@ -14,7 +14,9 @@
 //
 // park with seen == progress count sleeps until a kick: the completer publishes progress first and
 // kicks afterwards, so a later kick finds the QP parked and an earlier one makes the counts differ.
-// SQD is no sleep: a QP with work simply leaves the list, and a flush lists it again.
+// A paced park sleeps while the rate limiter holds the QP; it lets go first and kicks afterwards.
+// SQD is no sleep: only what had been started before is fetched, for sending it again; a QP with other
+// work simply leaves the list, and a flush lists it again.
 `include "layouts.svh"
 `include "streams.svh"
 `include "assert.svh"
@@ -51,6 +53,13 @@ module rnic_queue_schedule #(
   input  logic [QP_CONFIG_W-1:0]   qp_rd_cfg,
   output logic [15:0]              progress_rd_qpn,
   input  logic [SQ_PROGRESS_W-1:0] progress_rd_data,
+  output logic [15:0]              pace_rd_qpn,
+  input  logic                     pace_rd_hold,
+
+  // QPs on the ready list: any, more than one; the first of them
+  output logic                     ready_any,
+  output logic                     ready_more,
+  output logic [15:0]              ready_qpn,
 
   // To fetch: a burst, or a block that is here already; taken at once, there is room
   output logic                     m_grant_en,
@@ -79,14 +88,18 @@ module rnic_queue_schedule #(
 
   typedef struct packed {
     logic        parked;
+    logic [15:0] started;   // behind the newest block of an entry that was started, if not old
     logic [15:0] fetch;     // next block to fetch
     logic [15:0] producer;  // behind the last block posted
   } context_t;
 
-  localparam int CONTEXT_W = 33;
+  localparam int CONTEXT_W = 49;
 
   // The ready list
 
+  localparam int LIST = QP_COUNT < 2 ? 2 : 1 << QP_W;
+
+  logic [$clog2(LIST):0] list_count;
   logic [15:0] list_head;
   logic        list_valid;
   logic        list_pop;
@@ -96,7 +109,7 @@ module rnic_queue_schedule #(
 
   stream_fifo #(
     .DATA_W (16),
-    .DEPTH  (QP_COUNT < 2 ? 2 : 1 << QP_W)
+    .DEPTH  (LIST)
   ) u_list (
     .clk,
     .rst,
@@ -106,8 +119,12 @@ module rnic_queue_schedule #(
     .m_data  (list_head),
     .m_valid (list_valid),
     .m_ready (list_pop),
-    .count   ()
+    .count   (list_count)
   );
+
+  assign ready_any  = list_valid;
+  assign ready_more = list_count > ($clog2(LIST) + 1)'(1);
+  assign ready_qpn  = list_head;
 
   `RNIC_ASSERT(ready_list_has_room, !list_push || list_ready)
 
@@ -195,6 +212,7 @@ module rnic_queue_schedule #(
 
   assign qp_rd_qpn       = {8'd0, pick_qpn};
   assign progress_rd_qpn = pick_qpn;
+  assign pace_rd_qpn     = pick_qpn;
 
   assign list_pop      = chosen[EV_GRANT] && !again_q;
   assign s_sq_ready    = chosen[EV_SQ];
@@ -278,6 +296,9 @@ module rnic_queue_schedule #(
   logic         push_fits;
   logic         sleeps;
   logic [15:0]  waiting;
+  logic [15:0]  to_repeat;
+  logic         draining;
+  logic [15:0]  fetchable;
   logic [14:0]  place;
   logic [15:0]  to_ring_end;
   logic [11:0]  base_low;
@@ -311,19 +332,22 @@ module rnic_queue_schedule #(
   assign is_far    = 16'(new_index - ctx_q.fetch) > ring_size;
 
   // A park
-  assign sleeps = what.park && what.seen == progress.count;
+  assign sleeps = what.paced ? pace_rd_hold : what.park && what.seen == progress.count;
 
   // A grant
   assign sq_base     = cfg.sq_base;
   assign base_low    = sq_base[11:0];
   assign waiting     = ctx_q.producer - ctx_q.fetch;
+  assign to_repeat   = ctx_q.started - ctx_q.fetch;
+  assign draining    = cfg.state == QP_STATE_SQD;
+  assign fetchable   = !draining ? waiting : to_repeat[15] ? '0 : to_repeat;
   assign place       = ctx_q.fetch[14:0] & 15'(ring_size - 1'b1);
   assign to_ring_end = ring_size - {1'b0, place};
   assign page_place  = base_low[11:6] + place[5:0];
   assign to_page_end = 7'd64 - {1'b0, page_place};
 
   assign turn_left = 5'(TURN) - turn_q;
-  assign most      = waiting < 16'(turn_left) ? waiting[4:0] : turn_left;
+  assign most      = fetchable < 16'(turn_left) ? fetchable[4:0] : turn_left;
   assign in_ring   = to_ring_end < 16'(most) ? to_ring_end[4:0] : most;
   assign burst     = to_page_end < 7'(in_ring) ? to_page_end[4:0] : in_ring;
 
@@ -338,6 +362,9 @@ module rnic_queue_schedule #(
     ev_doorbell_en = 1'b0;
     ev_push_en     = 1'b0;
     ev_bad_en      = 1'b0;
+
+    // Kept within reach of `fetch`, or it would look new again when indices have gone round.
+    if (to_repeat[15]) ctx_d.started = ctx_q.fetch;
 
     if (s2_valid_q) begin
       case (s2_kind_q)
@@ -360,8 +387,9 @@ module rnic_queue_schedule #(
 
         EV_PARK: if (alive) begin
           ctx_we       = 1'b1;
-          ctx_d.fetch  = what.index;
-          ctx_d.parked = sleeps;
+          ctx_d.fetch   = what.index;
+          ctx_d.parked  = sleeps;
+          ctx_d.started = what.started;
           list_it      = !sleeps && ctx_q.producer != what.index;
         end
 
@@ -380,14 +408,14 @@ module rnic_queue_schedule #(
         end
 
         EV_GRANT: begin
-          if (alive && cfg.state != QP_STATE_SQD && !ctx_q.parked && waiting != '0) begin
+          if (alive && !ctx_q.parked && fetchable != '0) begin
             m_grant_en  = 1'b1;
             ctx_we      = 1'b1;
             ctx_d.fetch = ctx_q.fetch + 16'(burst);
             // Cut short by the ring or the page, or at the end of the turn?
             again_d = burst != most;
-            list_it = burst == most && waiting != 16'(burst);
-            unlist  = burst == most && waiting == 16'(burst);
+            list_it = burst == most && fetchable != 16'(burst);
+            unlist  = burst == most && fetchable == 16'(burst);
           end else begin
             unlist = 1'b1;
           end

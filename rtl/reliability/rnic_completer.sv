@@ -3,12 +3,16 @@
 // check judges a response and names the memory its data goes to; when the data is there, walk
 // retires the messages it acknowledges. Between the two lies the receive pipeline, which keeps
 // responses in order. The progress of every QP is published for the requester and the
-// scheduler. The retry engine will stand between check and walk.
+// scheduler. What is lost is a matter of the walk too: it sends the QP back (m_rewind) and watches
+// over it with the timers.
 //
 //   s_rsp ─► check ─► m_work ··· receive pipeline ··· s_done ─────┬─► walk ─► m_cqe, m_kick, m_error
-//   s_result (packets that failed, local operations), s_flush ─► barrier (rx drain) ─┘
+//   s_result (packets that failed, local operations), s_flush ─► barrier (rx drain) ─┤    │
+//                                                          timer ────────────────────┘    ├─► m_rewind
+//                                                            ▲── what it waits for ───────┘
 `include "streams.svh"
 `include "codes.svh"
+`include "reliability.svh"
 
 module rnic_completer #(
   parameter int QP_COUNT   = 256,
@@ -44,6 +48,7 @@ module rnic_completer #(
 
   // Records of outstanding messages and reads
   input  logic                         msg_write_en,
+  input  logic                         msg_write_new,
   input  logic [15:0]                  msg_write_qpn,
   input  logic [15:0]                  msg_write_index,
   input  logic [MSG_RECORD_W-1:0]      msg_write_data,
@@ -57,15 +62,37 @@ module rnic_completer #(
   input  logic [$clog2(READ_SGE)-1:0]  sge_write_number,
   input  logic [SGE_W-1:0]             sge_write_data,
 
+  // Packets that leave: of the oldest message, sent before; a read asked for again from its middle
+  input  logic                         sent_en,
+  input  logic [15:0]                  sent_qpn,
+  input  logic                         sent_oldest,
+  input  logic                         sent_again,
+  input  logic                         read_again_en,
+  input  logic [15:0]                  read_again_qpn,
+
+  // Cycles in 4.096 and in 10 microseconds
+  input  logic [15:0]                  ack_tick,
+  input  logic [15:0]                  rnr_tick,
+
   // Facts of other blocks, two cycles after the number
   output logic [23:0]                  qp_rd_qpn,
   input  logic [QP_CONFIG_W-1:0]       qp_rd_cfg,
+  output logic [23:0]                  timer_rd_qpn,
+  input  logic [QP_CONFIG_W-1:0]       timer_rd_cfg,
   output logic [15:0]                  psn_rd_qpn,
   input  logic [23:0]                  psn_rd_data,
 
   // Published progress, two cycles after the number
   input  logic [1:0][15:0]             progress_rd_qpn,
   output logic [1:0][SQ_PROGRESS_W-1:0] progress_rd_data,
+  output logic                         progress_en,
+  output logic [15:0]                  progress_qpn,
+  output logic [SQ_PROGRESS_W-1:0]     progress_data,
+
+  // QPs to be sent back to their oldest message
+  output logic [15:0]                  m_rewind_data,
+  output logic                         m_rewind_valid,
+  input  logic                         m_rewind_ready,
 
   // Completions, wake-ups of the queue, QPs that fail
   output logic [CQE_REQ_W-1:0]         m_cqe_data,
@@ -92,7 +119,9 @@ module rnic_completer #(
   // Events
   output logic                         ev_ghost_en,
   output logic                         ev_sequence_en,
-  output logic                         ev_syndrome_en
+  output logic                         ev_syndrome_en,
+  output logic                         ev_timeout_en,
+  output logic                         ev_exhausted_en
 );
 
   localparam int QP_W = $clog2(QP_COUNT);
@@ -138,6 +167,8 @@ module rnic_completer #(
     .sge_write_slot,
     .sge_write_number,
     .sge_write_data,
+    .read_again_en,
+    .read_again_qpn (read_again_qpn[QP_W-1:0]),
     .psn_rd_qpn     (check_psn_qpn),
     .psn_rd_data,
     .m_work_data,
@@ -249,9 +280,18 @@ module rnic_completer #(
   logic                     walk_enter_en;
   logic                     walk_leave_en;
   logic [4:0]               walk_cqes;
-  logic                     progress_en;
-  logic [QP_W-1:0]          progress_qpn;
-  logic [SQ_PROGRESS_W-1:0] progress_data;
+  logic [QP_W-1:0]          walk_qpn;
+  logic [CPL_WATCH_W-1:0]   watch_data;
+  logic                     walk_init_en;
+  logic [15:0]              timer_qpn;
+  logic [15:0]              timer_count;
+  logic                     timer_valid;
+  logic                     timer_ready;
+  logic [31:0]              ack_now;
+  logic [31:0]              rnr_now;
+  logic                     rewind_en;
+  logic [QP_W-1:0]          rewind_qpn;
+  logic [QP_W-1:0]          next_rewind;
 
   rnic_cpl_walk #(
     .QP_COUNT  (QP_COUNT),
@@ -271,7 +311,17 @@ module rnic_completer #(
     .s_kick_data,
     .s_kick_valid,
     .s_kick_ready,
+    .s_timer_qpn    (timer_qpn),
+    .s_timer_count  (timer_count),
+    .s_timer_valid  (timer_valid),
+    .s_timer_ready  (timer_ready),
+    .ack_now,
+    .rnr_now,
+    .sent_en,
+    .sent_again,
+    .sent_qpn       (sent_qpn[QP_W-1:0]),
     .msg_write_en,
+    .msg_write_new,
     .msg_write_qpn  (msg_write_qpn[QP_W-1:0]),
     .msg_write_index,
     .msg_write_data,
@@ -287,17 +337,69 @@ module rnic_completer #(
     .m_error_valid,
     .m_error_ready,
     .progress_en,
-    .progress_qpn,
+    .progress_qpn   (walk_qpn),
     .progress_data,
+    .watch_data,
+    .rewind_en,
+    .rewind_qpn,
     .init_data,
     .init_valid     (init_valid && !walk_init_done_q),
     .init_ready     (walk_init_ready),
+    .init_en        (walk_init_en),
+    .ev_timeout_en,
+    .ev_exhausted_en,
     .cqes           (walk_cqes),
     .enter_en       (walk_enter_en),
     .leave_en       (walk_leave_en)
   );
 
+  // ------------------------------------------------------------------ timers, going back
+
+  rnic_cpl_timer #(
+    .QP_COUNT (QP_COUNT)
+  ) u_timer (
+    .clk,
+    .rst,
+    .ack_tick,
+    .rnr_tick,
+    .ack_now,
+    .rnr_now,
+    .sent_en        (sent_en && sent_oldest),
+    .sent_qpn       (sent_qpn[QP_W-1:0]),
+    .msg_en         (msg_write_en && msg_write_new),
+    .msg_qpn        (msg_write_qpn[QP_W-1:0]),
+    .msg_index      (msg_write_index),
+    .state_en       (progress_en),
+    .state_init     (walk_init_en),
+    .state_qpn      (walk_qpn),
+    .state_data     (watch_data),
+    .qp_rd_qpn      (timer_rd_qpn),
+    .qp_rd_cfg      (timer_rd_cfg),
+    .m_expire_qpn   (timer_qpn),
+    .m_expire_count (timer_count),
+    .m_expire_valid (timer_valid),
+    .m_expire_ready (timer_ready)
+  );
+
+  // The walk never waits for the way out.
+  stream_once #(
+    .COUNT (QP_COUNT)
+  ) u_rewinds (
+    .clk,
+    .rst,
+    .s_en     (rewind_en),
+    .s_number (rewind_qpn),
+    .m_number (next_rewind),
+    .m_valid  (m_rewind_valid),
+    .m_ready  (m_rewind_ready),
+    .count    ()
+  );
+
+  assign m_rewind_data = 16'(next_rewind);
+
   // ------------------------------------------------------------------ published progress
+
+  assign progress_qpn = 16'(walk_qpn);
 
   for (genvar i = 0; i < 2; i++) begin : g_progress
     logic [SQ_PROGRESS_W-1:0] read;
@@ -310,7 +412,7 @@ module rnic_completer #(
     ) u_ram (
       .clk,
       .wr_en   (progress_en),
-      .wr_addr (progress_qpn),
+      .wr_addr (walk_qpn),
       .wr_data (progress_data),
       .rd_en   (1'b1),
       .rd_addr (progress_rd_qpn[i][QP_W-1:0]),

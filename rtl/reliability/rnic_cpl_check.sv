@@ -1,10 +1,12 @@
 // rnic_cpl_check: decides what a received response does and where its data goes.
 //
-// A read response must be the next PSN of the oldest outstanding read, with the opcode and the
-// length of its place in the read; it becomes the scatter list for its bytes. An acknowledge
-// must name a PSN that was sent and must not pass over an unfinished read (rocev2 3.8, 3.9).
-// Everything else moves nothing and ends in a group of kind NONE. Every header gives exactly
-// one group, in order.
+// A response of a read or an atomic must have the next PSN of the oldest outstanding one, with the
+// opcode and the length of its place in the read; it becomes the scatter list for its bytes. When a
+// read was asked for again from its middle, the answer may begin with First or Only as well as go
+// on as before (rocev2 3.9). A response or an acknowledge behind that PSN says that something was
+// lost: the first one becomes a sequence NAK for it (implied NAK), later ones are dropped until it
+// arrives. An acknowledge must name a PSN that was sent (rocev2 3.8). Everything else moves nothing
+// and ends in a group of kind NONE. Every header gives exactly one group, in order.
 //
 //   s_rsp ─► load (context, then read record and SGE) ─► judge ─► m_work
 //            3 cycles a frame                            1 cycle; a read response 2, and 3 more
@@ -45,6 +47,10 @@ module rnic_cpl_check #(
   input  logic [SGE_N_W-1:0]      sge_write_number,
   input  logic [SGE_W-1:0]        sge_write_data,
 
+  // The oldest read was asked for again from its middle
+  input  logic                    read_again_en,
+  input  logic [QP_W-1:0]         read_again_qpn,
+
   // Next PSN of a QP's requester, two cycles after the number
   output logic [QP_W-1:0]         psn_rd_qpn,
   input  logic [23:0]             psn_rd_data,
@@ -71,12 +77,13 @@ module rnic_cpl_check #(
     logic [SLOT_W-1:0]  slot;     // oldest outstanding read
     logic [23:0]        psn;      // its next response PSN, once it has begun
     logic               begun;
+    logic               implied;  // a response behind it has been taken for a NAK
     logic               broken;   // a response was wrong
     logic [31:0]        offset;   // bytes placed
     logic [SGE_N_W-1:0] sge;      // SGE in use
     logic [31:0]        sge_off;  // bytes of it filled
   } context_t;
-  localparam int CONTEXT_W = SLOT_W + 24 + 2 + 32 + SGE_N_W + 32;
+  localparam int CONTEXT_W = SLOT_W + 24 + 3 + 32 + SGE_N_W + 32;
 
   context_t            judge_ctx_q;
   context_t            ctx_read;
@@ -131,12 +138,12 @@ module rnic_cpl_check #(
   assign s_cfg    = s_rsp_cfg;
   assign load_hdr = load_hdr_q;
 
-  function automatic logic is_read(input logic [7:0] opcode);
-    is_read = opcode == OPCODE_RC_READ_RESPONSE_FIRST || opcode == OPCODE_RC_READ_RESPONSE_MIDDLE
+  function automatic logic is_data(input logic [7:0] opcode);
+    is_data = opcode == OPCODE_RC_ATOMIC_ACKNOWLEDGE || opcode == OPCODE_RC_READ_RESPONSE_FIRST || opcode == OPCODE_RC_READ_RESPONSE_MIDDLE
            || opcode == OPCODE_RC_READ_RESPONSE_LAST  || opcode == OPCODE_RC_READ_RESPONSE_ONLY;
   endfunction
 
-  assign same_qp     = judge_valid_q && judge_read_q && hdr.qpn[QP_W-1:0] == s_hdr.qpn[QP_W-1:0];
+  assign same_qp     = judge_valid_q && (judge_read_q || implied_nak) && hdr.qpn[QP_W-1:0] == s_hdr.qpn[QP_W-1:0];
   assign s_rsp_ready = load_q == TAKE && !same_qp && !init_wait;
   assign take        = s_rsp_valid && s_rsp_ready;
   assign hand        = load_q == RECORD && judge_free;
@@ -282,11 +289,15 @@ module rnic_cpl_check #(
   logic [SGE_W-1:0]       sge_q;
   logic [23:0]            next_psn_q;
   read_record_t           record;
+  read_record_t           load_record;
+  logic                   judge_again_q;
+  logic [QP_COUNT-1:0]    again_q;      // the oldest read was asked for again from its middle
   sge_t                   sge;
   sge_t                   sge_loaded;
 
   assign hdr        = hdr_q;
-  assign record     = record_q;
+  assign record      = record_q;
+  assign load_record = record_bits;
   assign sge        = sge_q;
   assign sge_loaded = sge_bits;
 
@@ -302,47 +313,63 @@ module rnic_cpl_check #(
   logic        read_first;
   logic        read_last;
   logic        read_expected;
+  logic        may_restart;
+  logic [23:0] expected_psn;
   logic [7:0]  read_opcode;
+  logic [7:0]  other_opcode;   // as good, after a restart
   logic [31:0] read_left;
   logic [12:0] pmtu;
   logic [12:0] read_len;
   logic        opcode_ok;
   logic        length_ok;
-  logic        passes_read;
-  logic        nak_beyond;
+  logic        beyond;
+  logic        implied_nak;
   logic        type_reserved;
   logic [7:0]  status;
   logic        accept;
   logic        is_nak;
+  logic        is_fatal;
 
   assign pmtu     = 13'd128 << mtu_q;
   assign read_rsp = judge_read_q;
   assign ghost    = !precedes(hdr.psn, next_psn_q);
 
+  assign expected_psn  = judge_ctx_q.begun ? judge_ctx_q.psn : record.first_psn;
   assign read_first    = hdr.psn == record.first_psn;
   assign read_last     = hdr.psn == record.last_psn;
-  assign read_expected = outstanding_q && !record.atomic
-                      && hdr.psn == (judge_ctx_q.begun ? judge_ctx_q.psn : record.first_psn);
+  assign read_expected = outstanding_q && hdr.psn == expected_psn;
+  assign may_restart   = judge_again_q && judge_ctx_q.begun;
   assign read_left     = record.length - judge_ctx_q.offset;
-  assign read_len      = read_last ? read_left[12:0] : pmtu;
+  assign read_len      = record.atomic ? '0 : read_last ? read_left[12:0] : pmtu;
   assign length_ok     = hdr.payload_len == read_len;
-  assign opcode_ok     = hdr.opcode == read_opcode;
+  assign opcode_ok     = hdr.opcode == read_opcode || (may_restart && hdr.opcode == other_opcode);
 
   always_comb begin
-    if (read_first && read_last) read_opcode = OPCODE_RC_READ_RESPONSE_ONLY;
-    else if (read_first)         read_opcode = OPCODE_RC_READ_RESPONSE_FIRST;
-    else if (read_last)          read_opcode = OPCODE_RC_READ_RESPONSE_LAST;
-    else                         read_opcode = OPCODE_RC_READ_RESPONSE_MIDDLE;
+    if (record.atomic)                read_opcode = OPCODE_RC_ATOMIC_ACKNOWLEDGE;
+    else if (read_first && read_last) read_opcode = OPCODE_RC_READ_RESPONSE_ONLY;
+    else if (read_first)              read_opcode = OPCODE_RC_READ_RESPONSE_FIRST;
+    else if (read_last)               read_opcode = OPCODE_RC_READ_RESPONSE_LAST;
+    else                              read_opcode = OPCODE_RC_READ_RESPONSE_MIDDLE;
+    other_opcode = read_last ? OPCODE_RC_READ_RESPONSE_ONLY : OPCODE_RC_READ_RESPONSE_FIRST;
   end
 
-  // An ACK covers its own PSN, a NAK everything before it; a NAK may name a PSN inside the read.
+  // An ACK covers its own PSN, a NAK everything before it. A NAK that ends the QP may name any PSN
+  // of the read (rocev2 3.8).
   logic [7:0] syndrome_q;
   assign syndrome_q    = hdr.syndrome;
   assign is_nak        = syndrome_q[6:5] == AETH_TYPE_NAK || syndrome_q[6:5] == AETH_TYPE_RNR;
+  assign is_fatal      = syndrome_q[6:5] == AETH_TYPE_NAK && syndrome_q[4:0] != '0;
   assign type_reserved = syndrome_q[7] || syndrome_q[6:5] == AETH_TYPE_RESERVED
                       || (syndrome_q[6:5] == AETH_TYPE_NAK && syndrome_q[4:2] != '0);
-  assign passes_read   = outstanding_q && !is_nak && !precedes(hdr.psn, record.first_psn);
-  assign nak_beyond    = outstanding_q && is_nak && precedes(record.last_psn, hdr.psn);
+
+  // The response stands for something behind what the read still lacks.
+  assign beyond      = outstanding_q
+                    && (read_rsp  ? precedes(expected_psn, hdr.psn) :
+                        is_fatal  ? precedes(record.last_psn, hdr.psn) :
+                        is_nak    ? precedes(expected_psn, hdr.psn)
+                                  : !precedes(hdr.psn, expected_psn));
+  assign implied_nak = beyond && !ghost && (read_rsp || !type_reserved)
+                    && !judge_ctx_q.implied && !judge_ctx_q.broken;
 
   // The syndrome of a read response is checked where it has one: all but Middle.
   logic read_syndrome_ok;
@@ -357,8 +384,7 @@ module rnic_cpl_check #(
       if (!opcode_ok || !read_syndrome_ok) status = CQE_STATUS_BAD_RESP_ERR;
       else if (!length_ok)                 status = CQE_STATUS_LOC_LEN_ERR;
     end else begin
-      accept = hdr.opcode == OPCODE_RC_ACKNOWLEDGE && !ghost && !type_reserved
-            && !passes_read && !nak_beyond;
+      accept = hdr.opcode == OPCODE_RC_ACKNOWLEDGE && !ghost && !type_reserved && !beyond;
     end
   end
 
@@ -376,7 +402,8 @@ module rnic_cpl_check #(
   assign sge_left  = sge.length - judge_ctx_q.sge_off;
   assign sge_short = sge_left < {19'd0, need_q};
   assign piece     = sge_short ? sge_left[12:0] : need_q;
-  assign moves     = read_rsp && accept && status == CQE_STATUS_SUCCESS && hdr.payload_len != '0;
+  assign moves     = read_rsp && accept && status == CQE_STATUS_SUCCESS
+                  && (hdr.payload_len != '0 || record.atomic);
 
   assign emit       = judge_valid_q
                    && ((judge_q == JUDGE && !moves) || (judge_q == PLACE && piece != '0));
@@ -407,7 +434,7 @@ module rnic_cpl_check #(
     if (frame_done) judge_valid_q <= 1'b0;
     if (hand) begin
       judge_valid_q <= 1'b1;
-      judge_read_q  <= is_read(load_hdr.opcode);
+      judge_read_q  <= is_data(load_hdr.opcode);
       hdr_q         <= load_hdr_q;
       pd_q          <= load_pd_q;
       mtu_q         <= load_mtu_q;
@@ -416,7 +443,8 @@ module rnic_cpl_check #(
       outstanding_q <= write_turn != read_turn;
       sge_q         <= load_fresh_q ? sge_bits : load_sge_q;
       next_psn_q    <= psn_rd_data;
-      need_q        <= load_hdr.payload_len;
+      need_q        <= load_record.atomic ? 13'd8 : load_hdr.payload_len;
+      judge_again_q <= again_q[load_hdr.qpn[QP_W-1:0]];
       first_q       <= 1'b1;
     end
     load_fresh_q <= load_q == CONTEXT;
@@ -438,17 +466,26 @@ module rnic_cpl_check #(
   end
 
   // The context moves with a read response that was taken.
-  assign ctx_write     = frame_done && read_rsp && accept;
+  assign ctx_write     = frame_done && ((read_rsp && accept) || implied_nak);
   assign ctx_write_qpn = hdr.qpn[QP_W-1:0];
-  assign turn_rd       = ctx_write && read_done;
+  assign turn_rd       = frame_done && read_done;
   assign turn_wr       = !turn_level_q;
 
-  always_ff @(posedge clk) if (hand) turn_level_q <= read_turn;
+  always_ff @(posedge clk) begin
+    if (hand) turn_level_q <= read_turn;
+    if (read_again_en) again_q[read_again_qpn] <= 1'b1;
+    if (frame_done && read_rsp && accept) again_q[hdr.qpn[QP_W-1:0]] <= 1'b0;
+    if (init_write) again_q[init.qpn[QP_W-1:0]] <= 1'b0;
+    if (rst) again_q <= '0;
+  end
 
   always_comb begin
-    ctx_new        = judge_ctx_q;
-    ctx_new.broken = judge_ctx_q.broken || status != CQE_STATUS_SUCCESS;
-    if (read_done) begin
+    ctx_new         = judge_ctx_q;
+    ctx_new.broken  = judge_ctx_q.broken || (accept && status != CQE_STATUS_SUCCESS);
+    ctx_new.implied = implied_nak;
+    if (implied_nak) begin
+      ctx_new.broken = judge_ctx_q.broken;
+    end else if (read_done) begin
       ctx_new.slot    = judge_ctx_q.slot + 1'b1;
       ctx_new.begun   = 1'b0;
       ctx_new.offset  = '0;
@@ -472,7 +509,7 @@ module rnic_cpl_check #(
     mem = '0;
     if (judge_q == PLACE) begin
       mem.op     = KEY_OP_CHECK;
-      mem.kind   = SEG_KIND_KEY;
+      mem.kind   = record.atomic ? SEG_KIND_WORD : SEG_KIND_KEY;
       mem.va     = sge.addr + {32'd0, judge_ctx_q.sge_off};
       mem.length = piece;
       mem.token  = sge.token;
@@ -489,7 +526,12 @@ module rnic_cpl_check #(
     retire.psn        = hdr.psn;
     retire.opcode     = hdr.opcode;
     retire.syndrome   = hdr.syndrome;
-    if (accept && read_rsp) begin
+    retire.swap       = hdr.swap;
+    if (implied_nak) begin
+      retire.kind     = RETIRE_KIND_RESP_ACK;
+      retire.psn      = expected_psn;
+      retire.syndrome = SYNDROME_NAK_SEQUENCE;
+    end else if (accept && read_rsp) begin
       retire.kind       = RETIRE_KIND_RESP_READ;
       retire.syndrome   = SYNDROME_ACK_NO_CREDITS;
       retire.cqe_status = status;

@@ -1,7 +1,7 @@
 // rnic_cpl_walk: retires send queue messages and posts their completions.
 //
 // An event is an arrived response, the result of a packet that could not be sent or of a local
-// operation, a flush, or word of new messages that need no packet. For its QP the walk then
+// operation, a flush, word of new messages that need no packet, or a timer. For its QP the walk then
 // goes from the oldest message on: acknowledged ones succeed, in order; at the one that an error
 // names it stops and asks for ERR. The flush that follows, when no received frame can write any
 // more, ends that message with its status and flushes all behind it.
@@ -10,11 +10,18 @@
 //             ACKs of one   3 cycles an event                  1 cycle a message, 1 at the end;
 //             QP become one                                    another QP's event loads meanwhile
 //
+// It also decides about trying again (rocev2 3.10 to 3.12). A sequence NAK, a read passed over and a
+// timeout send the QP back to the first packet that is not acknowledged and cost a retry; an RNR NAK
+// does so, costs an RNR retry, and lets nothing be sent until its timer has run out. Progress
+// restores both. What cannot be tried again ends the oldest message. Until the requester has begun
+// to send again, only a timeout counts as another loss.
+//
 // Order: completions of a QP leave in post order; m_kick and the published progress follow the
 // CQE into their own queues. The context of a QP is written by this block alone.
 `include "streams.svh"
 `include "codes.svh"
 `include "layouts.svh"
+`include "reliability.svh"
 `include "assert.svh"
 
 module rnic_cpl_walk #(
@@ -39,9 +46,23 @@ module rnic_cpl_walk #(
   input  logic [15:0]              s_kick_data,
   input  logic                     s_kick_valid,
   output logic                     s_kick_ready,
+  input  logic [15:0]              s_timer_qpn,
+  input  logic [15:0]              s_timer_count,
+  input  logic                     s_timer_valid,
+  output logic                     s_timer_ready,
+
+  // Time, in units of the timers
+  input  logic [31:0]              ack_now,
+  input  logic [31:0]              rnr_now,
+
+  // A packet leaves; it was sent before
+  input  logic                     sent_en,
+  input  logic                     sent_again,
+  input  logic [QP_W-1:0]          sent_qpn,
 
   // Outstanding messages, written by the requester
   input  logic                     msg_write_en,
+  input  logic                     msg_write_new,
   input  logic [QP_W-1:0]          msg_write_qpn,
   input  logic [15:0]              msg_write_index,
   input  logic [MSG_RECORD_W-1:0]  msg_write_data,
@@ -65,11 +86,21 @@ module rnic_cpl_walk #(
   output logic                     progress_en,
   output logic [QP_W-1:0]          progress_qpn,
   output logic [SQ_PROGRESS_W-1:0] progress_data,
+  output logic [CPL_WATCH_W-1:0]   watch_data,
+
+  // QPs to be sent back, behind their progress
+  output logic                     rewind_en,
+  output logic [QP_W-1:0]          rewind_qpn,
 
   // Context of a new life; nothing inside
   input  logic [QP_INIT_W-1:0]     init_data,
   input  logic                     init_valid,
   output logic                     init_ready,
+  output logic                     init_en,
+
+  // Events: a timeout, no retries left
+  output logic                     ev_timeout_en,
+  output logic                     ev_exhausted_en,
 
   // For the drain: an event enters, an event ends, completions that wait
   output logic                     enter_en,
@@ -80,20 +111,21 @@ module rnic_cpl_walk #(
   // ------------------------------------------------------------------ one event at a time
 
   typedef struct packed {
-    logic [1:0]  kind;
+    logic [2:0]  kind;
     logic [15:0] qpn;
     logic [23:0] psn;
-    logic [15:0] msg_idx;
+    logic [15:0] msg_idx;   // EV_TIMER: progress count
     logic        local_op;
     logic [7:0]  status;
     logic [7:0]  syndrome;
   } event_t;
-  localparam int EVENT_W = 75;
+  localparam int EVENT_W = 76;
 
-  localparam logic [1:0] EV_RESPONSE = 2'd0;
-  localparam logic [1:0] EV_RESULT   = 2'd1;
-  localparam logic [1:0] EV_FLUSH    = 2'd2;
-  localparam logic [1:0] EV_KICK     = 2'd3;
+  localparam logic [2:0] EV_RESPONSE = 3'd0;
+  localparam logic [2:0] EV_RESULT   = 3'd1;
+  localparam logic [2:0] EV_FLUSH    = 3'd2;
+  localparam logic [2:0] EV_KICK     = 3'd3;
+  localparam logic [2:0] EV_TIMER    = 3'd4;
 
   cpl_event_t         in_response;
   tx_result_t         in_result;
@@ -101,6 +133,7 @@ module rnic_cpl_walk #(
   event_t             ev_result;
   event_t             ev_flush;
   event_t             ev_kick;
+  event_t             ev_timer;
   logic [EVENT_W-1:0] merged_data;
   logic               merged_valid;
   logic               merged_ready;
@@ -127,18 +160,22 @@ module rnic_cpl_walk #(
     ev_kick              = '0;
     ev_kick.kind         = EV_KICK;
     ev_kick.qpn          = s_kick_data;
+    ev_timer             = '0;
+    ev_timer.kind        = EV_TIMER;
+    ev_timer.qpn         = s_timer_qpn;
+    ev_timer.msg_idx     = s_timer_count;
   end
 
   stream_arbiter #(
-    .N      (4),
+    .N      (5),
     .DATA_W (EVENT_W)
   ) u_events (
     .clk,
     .rst,
-    .s_data  ({ev_kick, ev_flush, ev_result, ev_response}),
-    .s_last  (4'hf),
-    .s_valid ({s_kick_valid, s_flush_valid, s_result_valid, s_event_valid}),
-    .s_ready ({s_kick_ready, s_flush_ready, s_result_ready, s_event_ready}),
+    .s_data  ({ev_timer, ev_kick, ev_flush, ev_result, ev_response}),
+    .s_last  (5'h1f),
+    .s_valid ({s_timer_valid, s_kick_valid, s_flush_valid, s_result_valid, s_event_valid}),
+    .s_ready ({s_timer_ready, s_kick_ready, s_flush_ready, s_result_ready, s_event_ready}),
     .m_data  (merged_data),
     .m_last  (),
     .m_source (),
@@ -200,7 +237,15 @@ module rnic_cpl_walk #(
     logic [15:0] tail;         // oldest outstanding message
     logic [23:0] una;          // first PSN not acknowledged
     logic [15:0] reads_done;
-    logic [15:0] count;        // changes with every progress
+    logic [15:0] count;        // changes with every progress, and with what the timers do
+    logic [15:0] sq_tail;      // where `tail` begins: send queue index, PSN
+    logic [23:0] first;
+    logic [31:0] moved;        // time of the last progress or return
+    logic [2:0]  retries;      // spent since the last progress
+    logic [2:0]  rnr_retries;
+    logic        rnr_wait;
+    logic [4:0]  rnr_code;
+    logic        sent_back;    // and has not begun to send again, unless again_q says so
     logic [15:0] local_next;   // local operations before this message are done; not before tail
     logic        dead;         // everything is flushed
     logic        stopped;      // the oldest message has failed, its QpError is out
@@ -213,7 +258,7 @@ module rnic_cpl_walk #(
     logic [15:0] err_idx;
     logic [7:0]  err_status;
   } context_t;
-  localparam int CONTEXT_W = 148;
+  localparam int CONTEXT_W = 148 + 40 + 32 + 6 + 7;
 
   logic [CONTEXT_W-1:0] ctx_bits;
   logic [CONTEXT_W-1:0] init_bits;
@@ -233,6 +278,8 @@ module rnic_cpl_walk #(
   always_comb begin
     ctx_init     = '0;
     ctx_init.una = init.op == QP_INIT_OP_RTS ? init.psn : '0;
+    ctx_init.first = ctx_init.una;
+    ctx_init.moved = ack_now;
   end
   assign init_bits = ctx_init;
 
@@ -255,7 +302,7 @@ module rnic_cpl_walk #(
     .DEPTH  (QP_COUNT)
   ) u_head (
     .clk,
-    .wr_en   (msg_write_en || init_write),
+    .wr_en   ((msg_write_en && msg_write_new) || init_write),
     .wr_addr (msg_write_en ? msg_write_qpn : init.qpn[QP_W-1:0]),
     .wr_data (msg_write_en ? msg_write_index + 16'd1 : 16'd0),
     .rd_en   (take),
@@ -334,41 +381,105 @@ module rnic_cpl_walk #(
   // What the event says, before any message is looked at.
   logic        refused;
   logic        stale;
+  logic        is_response;
+  logic        is_timer;
   logic        advances;
   logic        local_known;
   logic [23:0] acked;
+  logic [2:0]  retries;
+  logic [2:0]  rnr_retries;
+  logic        waits;          // for the RNR timer
+  logic        returning;      // sent back, nothing sent again yet
+  logic        may_retry;
+  logic        lost;           // a packet did: NAK, read passed over
+  logic        not_ready;      // the peer has no receive WQE
+  logic        timer_true;
+  logic        timeout;
+  logic        wait_over;
+  logic        again;          // one more retry
+  logic        again_rnr;
+  logic        spent;          // none left
+  logic        spent_rnr;
+  logic        fatal;
+  qp_config_t  load_cfg;
+  logic [QP_COUNT-1:0] again_q;  // something was sent again
+
+  assign load_cfg    = qp_rd_cfg;
+  assign is_response = load_ev.kind == EV_RESPONSE && !load_ctx.nak;
+  assign is_timer    = load_ev.kind == EV_TIMER && !load_ctx.nak;
 
   // Function calls stay outside of always_comb: Icarus makes it wait for what is inside them.
   assign refused     = load_ev.status != CQE_STATUS_SUCCESS;
   assign acked       = refused ? load_ev.psn : load_ev.psn + 24'd1;
   assign stale       = psn_less(load_ev.psn, load_ctx.una);
-  assign advances    = psn_less(load_ctx.una, acked);
+  assign advances    = is_response && psn_less(load_ctx.una, acked);
   assign local_known = idx_less(load_ev.msg_idx, load_ctx.local_next);
+
+  assign retries     = advances ? '0 : load_ctx.retries;
+  assign rnr_retries = advances ? '0 : load_ctx.rnr_retries;
+  assign waits       = load_ctx.rnr_wait && !advances;
+  assign returning   = load_ctx.sent_back && !advances && !again_q[load_ev.qpn[QP_W-1:0]];
+  assign lost        = is_response && !stale && load_ev.status == CQE_STATUS_RETRY_EXC_ERR;
+  assign not_ready   = is_response && !stale && load_ev.status == CQE_STATUS_RNR_RETRY_EXC_ERR;
+  assign fatal       = is_response && !stale && refused
+                    && load_ev.status != CQE_STATUS_RETRY_EXC_ERR
+                    && load_ev.status != CQE_STATUS_RNR_RETRY_EXC_ERR;
+  assign timer_true  = is_timer && load_ev.msg_idx == load_ctx.count && load_tail != head_read;
+  assign timeout     = timer_true && !load_ctx.rnr_wait;
+  assign wait_over   = timer_true && load_ctx.rnr_wait;
+  assign may_retry   = timeout || (lost && !waits && !returning);
+  assign spent       = may_retry && retries == load_cfg.retry_cnt;
+  assign again       = may_retry && !spent;
+  assign spent_rnr   = not_ready && !waits && load_cfg.rnr_retry != 3'd7
+                    && rnr_retries == load_cfg.rnr_retry;
+  assign again_rnr   = not_ready && !waits && !spent_rnr;
 
   always_comb begin
     ctx_start = load_ctx;
-    case (load_ev.kind)
-      // A refusal ends what can be acknowledged; one of something acknowledged before is stale.
-      EV_RESPONSE: if (!load_ctx.nak) begin
-        if (advances) ctx_start.una = acked;
-        if (refused && !stale) begin
-          ctx_start.nak          = 1'b1;
-          ctx_start.nak_status   = load_ev.status;
-          ctx_start.nak_syndrome = load_ev.syndrome;
-        end
+    if (load_ev.kind == EV_RESULT) begin
+      if (load_ev.local_op && !local_known) ctx_start.local_next = load_ev.msg_idx + 16'd1;
+      if (refused && !load_ctx.err) begin
+        ctx_start.err        = 1'b1;
+        ctx_start.err_idx    = load_ev.msg_idx;
+        ctx_start.err_status = load_ev.status;
       end
-      EV_RESULT: begin
-        if (load_ev.local_op && !local_known) ctx_start.local_next = load_ev.msg_idx + 16'd1;
-        if (refused && !load_ctx.err) begin
-          ctx_start.err        = 1'b1;
-          ctx_start.err_idx    = load_ev.msg_idx;
-          ctx_start.err_status = load_ev.status;
-        end
-      end
-      EV_FLUSH: ctx_start.dead = 1'b1;
-      default:  ctx_start = load_ctx;
-    endcase
+    end
+    if (load_ev.kind == EV_FLUSH) ctx_start.dead = 1'b1;
+    if (advances) begin
+      ctx_start.una         = acked;
+      ctx_start.retries     = '0;
+      ctx_start.rnr_retries = '0;
+      ctx_start.rnr_wait    = 1'b0;
+      ctx_start.sent_back   = 1'b0;
+    end
+    if (again) ctx_start.retries = retries + 3'd1;
+    if (again_rnr) begin
+      // The count stands still at 7, which is for ever.
+      ctx_start.rnr_retries = rnr_retries + 3'(rnr_retries != 3'd7);
+      ctx_start.rnr_wait    = 1'b1;
+      ctx_start.rnr_code    = load_ev.syndrome[4:0];
+    end
+    if (wait_over) ctx_start.rnr_wait = 1'b0;
+    if (again || again_rnr) ctx_start.sent_back = 1'b1;
+    if (again_rnr)                          ctx_start.moved = rnr_now;
+    else if (advances || again || wait_over) ctx_start.moved = ack_now;
+    // What is refused for good ends what can be acknowledged.
+    if (fatal || spent || spent_rnr) begin
+      ctx_start.nak          = 1'b1;
+      ctx_start.nak_status   = load_ev.status;
+      ctx_start.nak_syndrome = load_ev.syndrome;
+      if (timeout) ctx_start.nak_status = CQE_STATUS_RETRY_EXC_ERR;
+    end
   end
+
+  always_ff @(posedge clk) begin
+    if (hand && (again || again_rnr)) again_q[load_ev.qpn[QP_W-1:0]] <= 1'b0;
+    if (sent_en && sent_again)        again_q[sent_qpn] <= 1'b1;
+    if (rst) again_q <= '0;
+  end
+
+  assign ev_timeout_en   = hand && timeout;
+  assign ev_exhausted_en = hand && (spent || spent_rnr);
 
   // ------------------------------------------------------------------ walk
 
@@ -380,10 +491,13 @@ module rnic_cpl_walk #(
   logic                    changed_q;
   logic                    failed_q;        // QpError is due
   msg_record_t             record;
-  qp_config_t              cfg;
+  logic                    bumped_q;        // the count changes without a retired message
+  logic                    kick_q;          // the QP may send again
+  logic                    back_q;          // it is to go back
+  logic                    err_due;
+  logic [15:0]             err_by;
 
   assign walk_qpn = walk_qpn_q[QP_W-1:0];
-  assign cfg      = qp_rd_cfg;
   assign record   = record_fresh_q ? record_bits : record_q;
 
   logic        some;         // a message is outstanding
@@ -404,6 +518,9 @@ module rnic_cpl_walk #(
   assign some         = ctx_q.tail != head_q;
   assign acknowledged = psn_less(record.last_psn, ctx_q.una);
   assign local_done   = idx_less(ctx_q.tail, ctx_q.local_next);
+  // A packet that cannot be sent again may be one of a message that was acknowledged meanwhile.
+  assign err_by       = ctx_q.tail - ctx_q.err_idx;
+  assign err_due      = ctx_q.err && !err_by[15];
 
   always_comb begin
     pop           = 1'b0;
@@ -419,7 +536,7 @@ module rnic_cpl_walk #(
     end else if (record.kind == MSG_KIND_FLUSH) begin
       pop         = 1'b1;
       pop_status  = CQE_STATUS_WR_FLUSH_ERR;
-    end else if (ctx_q.err && ctx_q.err_idx == ctx_q.tail) begin
+    end else if (err_due) begin
       stop        = 1'b1;
       stop_status = ctx_q.err_status;
     end else if (record.kind == MSG_KIND_BAD) begin
@@ -446,7 +563,7 @@ module rnic_cpl_walk #(
 
   always_comb begin
     ctx_next = ctx_q;
-    if (changed_q) ctx_next.count = ctx_q.count + 16'd1;
+    if (changed_q || bumped_q) ctx_next.count = ctx_q.count + 16'd1;
   end
 
   always_ff @(posedge clk) begin
@@ -457,7 +574,10 @@ module rnic_cpl_walk #(
       walk_qpn_q  <= load_ev.qpn;
       ctx_q       <= ctx_start;
       head_q      <= head_read;
-      cqn_q       <= cfg.send_cq;
+      cqn_q       <= load_cfg.send_cq;
+      bumped_q    <= advances || again || again_rnr || wait_over;
+      kick_q      <= wait_over || (advances && load_ctx.rnr_wait);
+      back_q      <= again || again_rnr;
       record_q    <= load_fresh_q ? record_bits : load_record_q;
       changed_q   <= 1'b0;
       failed_q    <= 1'b0;
@@ -466,6 +586,8 @@ module rnic_cpl_walk #(
     end
     if (pop_now) begin
       ctx_q.tail    <= ctx_q.tail + 16'd1;
+      ctx_q.sq_tail <= record.sq_next;
+      ctx_q.first   <= record.last_psn + 24'd1;
       ctx_q.stopped <= 1'b0;
       changed_q     <= 1'b1;
       // Kept within reach of the tail, or it would look new again when indices have gone round.
@@ -547,7 +669,7 @@ module rnic_cpl_walk #(
     .clk,
     .rst,
     .s_data  (walk_qpn_q),
-    .s_valid (walk_end && changed_q),
+    .s_valid (walk_end && (changed_q || kick_q)),
     .s_ready (kick_ready),
     .m_data  (m_kick_data),
     .m_valid (m_kick_valid),
@@ -573,22 +695,39 @@ module rnic_cpl_walk #(
   // ------------------------------------------------------------------ progress
 
   sq_progress_t progress;
+  cpl_watch_t   watch;
+  context_t     told;
+
+  assign told = init_write ? ctx_init : ctx_next;
 
   always_comb begin
-    progress            = '0;
-    progress.msg_tail   = init_write ? '0 : ctx_next.tail;
-    progress.reads_done = init_write ? '0 : ctx_next.reads_done;
-    progress.count      = init_write ? '0 : ctx_next.count;
+    progress.msg_tail   = told.tail;
+    progress.reads_done = told.reads_done;
+    progress.count      = told.count;
+    progress.rnr_wait   = told.rnr_wait;
+    progress.sq_tail    = told.sq_tail;
+    progress.psn        = told.first;
+    progress.una        = told.una;
+    watch.tail          = told.tail;
+    watch.count         = told.count;
+    watch.rnr_wait      = told.rnr_wait;
+    watch.rnr_code      = told.rnr_code;
+    watch.moved         = told.moved;
   end
 
-  assign progress_en   = (walk_end && changed_q) || init_write;
+  assign progress_en   = walk_end || init_write;
   assign progress_qpn  = init_write ? init.qpn[QP_W-1:0] : walk_qpn;
   assign progress_data = progress;
+  assign watch_data    = watch;
+
+  assign rewind_en  = walk_end && back_q && some && !ctx_q.stopped && !ctx_q.dead;
+  assign rewind_qpn = walk_qpn;
 
   // ------------------------------------------------------------------ init
 
   assign init_wait  = init_valid && init.op != QP_INIT_OP_RQ_CREATE && init.op != QP_INIT_OP_RTR;
-  assign init_write = init_wait && load_q == TAKE && !walk_busy_q && !msg_write_en;
+  assign init_write = init_wait && load_q == TAKE && !walk_busy_q && !msg_write_en && !sent_en;
+  assign init_en    = init_write;
   assign init_ready = init_write || !init_wait;
 
   `RNIC_ASSERT(tail_never_passes_head, !pop_now || ctx_q.tail != head_q)

@@ -5,8 +5,9 @@
 // A one-block entry with one packet takes two cycles, of one QP or of many; a long message a cycle
 // per beat. Seven cycles from a block to its first packet.
 //
-//   s_wqe ─► intake ─► decide ─► walk ─► m_pkt, records, m_kick
-//                        └► m_park
+//   s_wqe, s_rewind ─► intake ─► decide ─► walk ─► m_pkt, records, m_kick
+//                                │   ▲       │
+//                         m_park ┘   └───────┘ what is left of a message for another turn
 //
 // drain_done_en: every block that had entered at drain_req_en was dropped, given back, or has left
 // as packets and records. (An entry that is only half here waits for its rest; a context reset or
@@ -29,12 +30,25 @@ module rnic_tx_segment #(
   output logic [SQ_PARK_W-1:0]     m_park_data,
   output logic                     m_park_valid,
   input  logic                     m_park_ready,
+  input  logic                     s_wqe_others,   // other QPs than that of the last block wait there
+
+  // QPs to be sent back to their oldest outstanding message
+  input  logic [15:0]              s_rewind_data,
+  input  logic                     s_rewind_valid,
+  output logic                     s_rewind_ready,
 
   // Facts of other blocks, two cycles after the number
   output logic [23:0]              qp_rd_qpn,
   input  logic [QP_CONFIG_W-1:0]   qp_rd_cfg,
   output logic [15:0]              progress_rd_qpn,
   input  logic [SQ_PROGRESS_W-1:0] progress_rd_data,
+  output logic [15:0]              pace_rd_qpn,
+  input  logic                     pace_rd_hold,
+
+  // Progress as it is published
+  input  logic                     progress_en,
+  input  logic [15:0]              progress_qpn,
+  input  logic [SQ_PROGRESS_W-1:0] progress_data,
 
   // Packets, and the inline buffer that some of them refer to
   output logic [TX_PACKET_W-1:0]   m_pkt_data,
@@ -50,6 +64,7 @@ module rnic_tx_segment #(
 
   // Records for the completer, its wake-up, and the next PSN (two cycles after the number)
   output logic                     msg_write_en,
+  output logic                     msg_write_new,
   output logic [15:0]              msg_write_qpn,
   output logic [15:0]              msg_write_index,
   output logic [MSG_RECORD_W-1:0]  msg_write_data,
@@ -65,8 +80,17 @@ module rnic_tx_segment #(
   output logic [15:0]              m_kick_data,
   output logic                     m_kick_valid,
   input  logic                     m_kick_ready,
+  output logic                     read_again_en,
+  output logic [15:0]              read_again_qpn,
   input  logic [15:0]              psn_rd_qpn,
   output logic [23:0]              psn_rd_data,
+
+  // Packets that leave
+  output logic                     sent_en,
+  output logic [15:0]              sent_qpn,
+  output logic [12:0]              sent_bytes,
+  output logic                     sent_oldest,
+  output logic                     sent_again,
 
   // Context of a new life; everything that was inside has left
   input  logic [QP_INIT_W-1:0]     init_data,
@@ -81,18 +105,19 @@ module rnic_tx_segment #(
 
   // Who looks a QP up: the second look of a message, a block, a long message in an idle cycle
 
-  wqe_block_t  block;
+  logic [15:0] enter_qpn;
+  logic [15:0] look_qpn;
   logic [15:0] watch_qpn;
   logic        watch_en;
   logic        poll_en;
   logic        poll_taken;
   logic        enter;
 
-  assign block           = s_wqe_data;
-  assign enter           = s_wqe_valid && s_wqe_ready;
   assign poll_taken      = poll_en && !enter;
-  assign qp_rd_qpn       = {8'd0, watch_en || poll_taken ? watch_qpn : block.qpn};
-  assign progress_rd_qpn = block.qpn;
+  assign look_qpn        = watch_en || poll_taken ? watch_qpn : enter_qpn;
+  assign qp_rd_qpn       = {8'd0, look_qpn};
+  assign pace_rd_qpn     = look_qpn;
+  assign progress_rd_qpn = enter_qpn;
 
   logic [SEG_BLOCK_W-1:0] block_data;
   logic                   block_valid;
@@ -106,8 +131,14 @@ module rnic_tx_segment #(
     .s_wqe_valid,
     .s_wqe_ready,
     .hold          (watch_en),
+    .s_rewind_data,
+    .s_rewind_valid,
+    .s_rewind_ready,
+    .enter_qpn,
+    .enter_en      (enter),
     .qp_rd_cfg,
     .progress_rd_data,
+    .pace_rd_hold,
     .m_block_data  (block_data),
     .m_block_valid (block_valid),
     .m_block_ready (block_ready),
@@ -121,6 +152,13 @@ module rnic_tx_segment #(
   logic                 line_write_bank;
   logic [1:0]           line_write_number;
   logic [511:0]         line_write_data;
+  logic                   busy;
+  logic [15:0]            busy_qpn;
+  logic                   done;
+  logic                   recall;
+  logic [SEG_YIELD_W-1:0] yield_data;
+  logic                   yield_valid;
+  logic                   yield_ready;
 
   rnic_tx_segment_decide #(
     .QP_COUNT  (QP_COUNT),
@@ -135,6 +173,12 @@ module rnic_tx_segment #(
     .m_job_data    (job_data),
     .m_job_valid   (job_valid),
     .m_job_ready   (job_ready),
+    .busy_qpn,
+    .busy,
+    .recall,
+    .s_yield_data  (yield_data),
+    .s_yield_valid (yield_valid),
+    .s_yield_ready (yield_ready),
     .line_write_en,
     .line_write_bank,
     .line_write_number,
@@ -157,8 +201,37 @@ module rnic_tx_segment #(
     .ev_wqe_en
   );
 
-  logic busy;
-  logic done;
+  // Do blocks of another QP wait behind the last one that left? Each change of QP on the way in is
+  // one on the way out.
+
+  logic [3:0]  changes_q;
+  logic [15:0] last_in_q;
+  logic [15:0] last_out_q;
+  logic        change_in;
+  logic        change_out;
+  logic        others;
+  seg_block_t  first;
+  sq_progress_t progress;
+  logic [15:0]  progress_tail;
+
+  assign progress      = progress_data;
+  assign progress_tail = progress.msg_tail;
+
+  assign first      = block_data;
+  assign change_in  = enter && enter_qpn != last_in_q;
+  assign change_out = block_valid && block_ready && first.qpn != last_out_q;
+  assign others     = changes_q != '0 || s_wqe_others;
+
+  always_ff @(posedge clk) begin
+    if (enter) last_in_q <= enter_qpn;
+    if (block_valid && block_ready) last_out_q <= first.qpn;
+    changes_q <= changes_q + 4'(change_in) - 4'(change_out);
+    if (rst) begin
+      changes_q  <= '0;
+      last_in_q  <= '0;
+      last_out_q <= '0;
+    end
+  end
 
   rnic_tx_segment_walk u_walk (
     .clk,
@@ -170,10 +243,19 @@ module rnic_tx_segment #(
     .line_write_bank,
     .line_write_number,
     .line_write_data,
+    .m_yield_data  (yield_data),
+    .m_yield_valid (yield_valid),
+    .m_yield_ready (yield_ready),
+    .recall,
+    .others,
+    .progress_en,
+    .progress_qpn,
+    .progress_tail,
     .m_pkt_data,
     .m_pkt_valid,
     .m_pkt_ready,
     .msg_write_en,
+    .msg_write_new,
     .msg_write_qpn,
     .msg_write_index,
     .msg_write_data,
@@ -194,7 +276,16 @@ module rnic_tx_segment #(
     .poll_en,
     .poll_taken,
     .qp_rd_cfg,
+    .pace_rd_hold,
+    .read_again_en,
+    .read_again_qpn,
+    .sent_en,
+    .sent_qpn,
+    .sent_bytes,
+    .sent_oldest,
+    .sent_again,
     .busy,
+    .busy_qpn,
     .done
   );
 

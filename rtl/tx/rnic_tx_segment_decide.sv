@@ -6,9 +6,15 @@
 // whole entry becomes a job for the walker, its context is written in the same cycle: message and
 // read counts, next PSN, next block wanted. One decision per cycle.
 //
-// Order of what is asked of an entry's head: stale, state, window, form (a bad one stops the QP
-// until it is initialised), fence, read limit, PSN window. A QP that is stopped or in ERR gets
-// everything back flushed: entries whose head is well framed; other blocks are skipped.
+// Going back is a change of the context: to the completer's oldest message (`rewind`), or to the
+// message that the walker stopped in (`s_yield`); the blocks are fetched again. What was started
+// before is sent as it was, without looking at limits and fences; local operations are not done
+// twice; what has been acknowledged meanwhile is passed over.
+//
+// Order of what is asked of an entry's head: stale, going back, state, window, RNR wait and rate
+// limit, form (a bad one stops the QP until it is initialised), fence, read limit, PSN window. A QP
+// that is stopped or in ERR gets everything back flushed: entries whose head is well framed; other
+// blocks are skipped.
 `include "codes.svh"
 `include "layouts.svh"
 `include "streams.svh"
@@ -16,8 +22,7 @@
 
 module rnic_tx_segment_decide #(
   parameter int QP_COUNT  = 256,
-  parameter int MSG_DEPTH = 256,
-  localparam int QP_W     = $clog2(QP_COUNT)
+  parameter int MSG_DEPTH = 256
 ) (
   input  logic                   clk,
   input  logic                   rst,
@@ -32,6 +37,12 @@ module rnic_tx_segment_decide #(
   output logic [SEG_JOB_W-1:0]   m_job_data,
   output logic                   m_job_valid,
   input  logic                   m_job_ready,
+  input  logic [15:0]            busy_qpn,
+  input  logic                   busy,
+  output logic                   recall,     // the walker's message is to be given up
+  input  logic [SEG_YIELD_W-1:0] s_yield_data,
+  input  logic                   s_yield_valid,
+  output logic                   s_yield_ready,
   output logic                   line_write_en,
   output logic                   line_write_bank,
   output logic [1:0]             line_write_number,
@@ -62,88 +73,45 @@ module rnic_tx_segment_decide #(
   output logic                   ev_wqe_en
 );
 
-  typedef struct packed {
-    logic        stopped;  // a bad entry was met
-    logic [23:0] run;      // PSNs since nothing was outstanding
-    logic [15:0] reads;    // reads and atomics issued
-    logic [15:0] msgs;     // messages issued
-    logic [15:0] want;     // next block
-  } context_t;
-
-  localparam int CONTEXT_W = 73;
-
   seg_block_t block;
   sq_wqe_t    wqe;
-  qp_init_t   init;
+  seg_yield_t yield;
 
   assign block = s_block_data;
   assign wqe   = block.data;
-  assign init  = init_data;
+  assign yield = s_yield_data;
 
-  // Context: read for the coming cycle, corrected by the write that the read did not see
-
-  logic                 init_zero;
-  logic                 init_psn;
-  logic                 decided;       // the context of the QP at hand changes
-  context_t             ctx;
-  context_t             ctx_d;
-  logic [23:0]          psn;
-  logic [23:0]          psn_d;
-  logic                 ctx_we;
-  logic                 psn_we;
-  logic [QP_W-1:0]      wr_qpn;
-  logic [CONTEXT_W-1:0] ctx_wr;
-  logic [23:0]          psn_wr;
-  logic [CONTEXT_W-1:0] ctx_rd;
-  logic [23:0]          psn_rd;
+  logic                     init_zero;
+  logic [15:0]              init_qpn;
+  logic                     decided;       // the context of the QP at hand changes
+  logic                     take_yield;
+  logic [SEG_CONTEXT_W-1:0] ctx_bits;
+  seg_context_t             ctx;
+  seg_context_t             ctx_d;
+  logic [15:0]              wr_qpn;
+  logic [SEG_CONTEXT_W-1:0] wr_ctx;
 
   assign init_ready = 1'b1;
-  assign init_zero  = init_valid && (init.op == QP_INIT_OP_CREATE || init.op == QP_INIT_OP_DESTROY);
-  assign init_psn   = init_valid && init.op == QP_INIT_OP_RTS;
+  assign ctx        = ctx_bits;
+  assign wr_qpn     = take_yield ? yield.qpn : block.qpn;
+  assign wr_ctx     = take_yield ? yield.context_back : ctx_d;
 
-  assign ctx_we = decided || init_zero;
-  assign psn_we = decided || init_zero || init_psn;
-  assign wr_qpn = init_valid ? init.qpn[QP_W-1:0] : block.qpn[QP_W-1:0];
-  assign ctx_wr = init_zero ? '0 : ctx_d;
-  assign psn_wr = init_zero ? '0 : init_psn ? init.psn : psn_d;
-
-  ram_1w1r #(
-    .DATA_W (CONTEXT_W),
-    .DEPTH  (QP_COUNT),
-    .BYPASS (1)
+  rnic_tx_segment_context #(
+    .QP_COUNT (QP_COUNT)
   ) u_context (
     .clk,
-    .wr_en   (ctx_we),
-    .wr_addr (wr_qpn),
-    .wr_data (ctx_wr),
-    .rd_en   (1'b1),
-    .rd_addr (s_next_qpn[QP_W-1:0]),
-    .rd_data (ctx_rd)
+    .s_next_qpn,
+    .context_read  (ctx_bits),
+    .write_en      (decided || take_yield),
+    .write_qpn     (wr_qpn),
+    .write_context (wr_ctx),
+    .psn_rd_qpn,
+    .psn_rd_data,
+    .init_data,
+    .init_valid,
+    .init_zero,
+    .init_qpn
   );
-
-  logic [23:0] psn_early;
-
-  ram_1w2r #(
-    .DATA_W (24),
-    .DEPTH  (QP_COUNT),
-    .BYPASS (1)
-  ) u_psn (
-    .clk,
-    .wr_en     (psn_we),
-    .wr_addr   (wr_qpn),
-    .wr_data   (psn_wr),
-    .rd_a_en   (1'b1),
-    .rd_a_addr (s_next_qpn[QP_W-1:0]),
-    .rd_a_data (psn_rd),
-    .rd_b_en   (1'b1),
-    .rd_b_addr (psn_rd_qpn[QP_W-1:0]),
-    .rd_b_data (psn_early)
-  );
-
-  always_ff @(posedge clk) psn_rd_data <= psn_early;
-
-  assign ctx = ctx_rd;
-  assign psn = psn_rd;
 
   // The entry that is being collected
 
@@ -159,6 +127,7 @@ module rnic_tx_segment_decide #(
   logic [2:0]   held_mtu_q;
   logic [3:0]   held_left_q;   // SGEs to come
   logic [35:0]  held_sum_q;    // bytes of those that came
+  logic [15:0]  held_started_q;
   sq_wqe_t      held_wqe;
   logic         collecting;
   logic         follows;
@@ -202,12 +171,37 @@ module rnic_tx_segment_decide #(
                   || (block.is_read && reads_out >= 16'(block.max_reads))
                   || run >= 25'h0800000;
 
+  // Going back: which messages were started before, and what of the next one is done
+
+  logic        replay;
+  logic        passed;       // it has been acknowledged meanwhile
+  logic        past_stop;    // behind the bad entry nothing was ever sent
+  logic [15:0] passed_by;
+  logic [15:0] stop_by;
+  logic [23:0] skip;
+  logic [24:0] skip_left;
+  logic        done_before;
+  logic        same_busy;
+
+  assign replay      = ctx.msgs != ctx.high_msgs;
+  assign passed_by   = ctx.msgs - block.msg_tail;
+  assign passed      = replay && passed_by[15];
+  assign stop_by     = ctx.msgs - ctx.stop_msg;
+  assign past_stop   = replay && (block.flush || (ctx.stopped && !stop_by[15]));
+  assign skip        = ctx.resuming ? ctx.resume - ctx.psn : 24'd0;
+  assign skip_left   = {1'b0, block.psns} - {1'b0, skip};
+  assign done_before = block.is_local || skip_left[24] || skip_left == '0;
+  assign same_busy   = busy && busy_qpn == block.qpn;
+
   // The verdict
 
-  typedef enum logic [2:0] {WAIT, DROP, SKIP, PARK, ABANDON, COLLECT, JOB} verdict_e;
+  typedef enum logic [3:0] {
+    WAIT, DROP, SKIP, PARK, ABANDON, COLLECT, JOB, REWIND, PASS, TO_TAIL, TO_HIGH
+  } verdict_e;
 
   verdict_e    verdict;
   logic        park_sleep;
+  logic        park_paced;
   logic        whole;
   logic [2:0]  job_kind;
   logic [7:0]  job_status;
@@ -239,12 +233,18 @@ module rnic_tx_segment_decide #(
   always_comb begin
     verdict    = WAIT;
     park_sleep = 1'b1;
+    park_paced = 1'b0;
     whole      = 1'b0;
     job_kind   = good_kind;
     job_status = CQE_STATUS_SUCCESS;
 
-    if (!s_block_valid || init_valid) begin
+    if (!s_block_valid || init_valid || s_yield_valid) begin
       verdict = WAIT;
+    end else if (block.rewind) begin
+      // The walker first gives up what it is sending of this QP.
+      verdict = REWIND;
+      if (!block.alive || block.flush) verdict = DROP;
+      else if (same_busy)              verdict = WAIT;
     end else if (follows) begin
       verdict = COLLECT;
       if (completes) begin
@@ -255,22 +255,32 @@ module rnic_tx_segment_decide #(
       verdict = ABANDON;
     end else if (!block.alive || block.index != ctx.want) begin
       verdict = DROP;
-    end else if (block.flush || ctx.stopped) begin
+    end else if (past_stop) begin
+      if (!same_busy) verdict = TO_HIGH;
+    end else if (passed) begin
+      if (!same_busy) verdict = TO_TAIL;
+    end else if (!replay && (block.flush || ctx.stopped)) begin
       job_kind = MSG_KIND_FLUSH;
       verdict  = JOB;
       if (full)          verdict = PARK;
       if (!block.framed) verdict = SKIP;
-    end else if (block.drain) begin
+    end else if (!replay && block.drain) begin
       // No sleep: the scheduler looks at the state itself.
       verdict    = PARK;
       park_sleep = 1'b0;
-    end else if (full) begin
+    end else if ((!replay && full) || block.rnr_wait) begin
       verdict = PARK;
+    end else if (block.held) begin
+      verdict    = PARK;
+      park_sleep = 1'b0;
+      park_paced = 1'b1;
     end else if (block.bad_op || block.bad_len) begin
       verdict    = JOB;
       job_kind   = MSG_KIND_BAD;
       job_status = block.bad_op ? CQE_STATUS_LOC_QP_OP_ERR : CQE_STATUS_LOC_LEN_ERR;
-    end else if (waits) begin
+    end else if (replay && done_before) begin
+      if (!same_busy) verdict = PASS;
+    end else if (!replay && waits) begin
       verdict = PARK;
     end else if (block.is_inline && !slot_valid_q) begin
       verdict = WAIT;
@@ -297,22 +307,26 @@ module rnic_tx_segment_decide #(
   logic pop;
   logic issue;
 
-  assign park_free   = !m_park_valid || m_park_ready;
-  assign m_job_valid = verdict == JOB;
-  assign issue       = m_job_valid && m_job_ready;
+  assign park_free     = !m_park_valid || m_park_ready;
+  assign m_job_valid   = verdict == JOB;
+  assign issue         = m_job_valid && m_job_ready;
+  assign s_yield_ready = park_free && !init_valid;
+  assign take_yield    = s_yield_valid && s_yield_ready;
+  assign recall        = s_block_valid && block.rewind && same_busy;
 
   always_comb begin
     case (verdict)
       WAIT:          act = 1'b0;
       JOB:           act = m_job_ready;
-      PARK, ABANDON: act = park_free;
+      PARK, ABANDON, REWIND: act = park_free;
       default:       act = 1'b1;
     endcase
   end
 
   assign pop           = act && verdict != ABANDON;
   assign s_block_ready = pop;
-  assign decided       = issue || (act && verdict == SKIP);
+  assign decided       = issue || (act && (verdict == SKIP || verdict == PASS || verdict == REWIND
+                                           || verdict == TO_TAIL || verdict == TO_HIGH));
   assign ev_wqe_en     = issue;
 
   // How many blocks the entry takes: all it says if that can be believed
@@ -330,15 +344,45 @@ module rnic_tx_segment_decide #(
   assign sq_next  = ctx.want + 16'(blocks);
 
   always_comb begin
-    ctx_d      = ctx;
-    ctx_d.want = sq_next;
-    psn_d      = psn;
+    ctx_d          = ctx;
+    ctx_d.want     = sq_next;
+    if (verdict == PASS) begin
+      ctx_d.msgs  = ctx.msgs + 1'b1;
+      ctx_d.psn   = ctx.psn + block.psns;
+      ctx_d.reads = ctx.reads + 16'(block.is_read);
+    end
     if (verdict == JOB) begin
-      psn_d         = psn + job_psns;
-      ctx_d.msgs    = ctx.msgs + 1'b1;
-      ctx_d.reads   = ctx.reads + 16'(job_read);
-      ctx_d.run     = (msgs_out == '0 ? 24'd0 : ctx.run) + job_psns;
-      ctx_d.stopped = ctx.stopped || job_kind == MSG_KIND_BAD;
+      ctx_d.resuming = 1'b0;
+      ctx_d.psn      = ctx.psn + job_psns;
+      ctx_d.msgs     = ctx.msgs + 1'b1;
+      ctx_d.reads    = ctx.reads + 16'(job_read);
+      if (!replay) ctx_d.run = (msgs_out == '0 ? 24'd0 : ctx.run) + job_psns;
+      if (job_kind == MSG_KIND_BAD) begin
+        ctx_d.stopped  = 1'b1;
+        ctx_d.stop_msg = ctx.msgs;
+      end
+    end
+    if (verdict == REWIND || verdict == TO_TAIL) begin
+      ctx_d.resuming = 1'b1;
+      ctx_d.resume   = block.una;
+      ctx_d.reads    = block.reads_done;
+      ctx_d.msgs     = block.msg_tail;
+      ctx_d.want     = block.sq_tail;
+      ctx_d.psn      = block.psn;
+    end
+    if (verdict == TO_HIGH) begin
+      ctx_d.resuming = 1'b0;
+      ctx_d.reads    = ctx.high_reads;
+      ctx_d.msgs     = ctx.high_msgs;
+      ctx_d.want     = ctx.high_want;
+      ctx_d.psn      = ctx.high_psn;
+    end
+    // A new message, or a flushed QP's block that is skipped.
+    if (!replay && (verdict == JOB || verdict == SKIP)) begin
+      ctx_d.high_reads = ctx_d.reads;
+      ctx_d.high_msgs  = ctx_d.msgs;
+      ctx_d.high_want  = ctx_d.want;
+      ctx_d.high_psn   = ctx_d.psn;
     end
   end
 
@@ -361,12 +405,16 @@ module rnic_tx_segment_decide #(
     job.slot      = slot_q;
     job.msg_idx   = ctx.msgs;
     job.read_slot = 4'(ctx.reads);
-    job.psn       = psn;
+    job.psn       = ctx.psn;
     job.psns      = job_psns;
     job.sq_first  = ctx.want;
     job.sq_next   = sq_next;
     job.pd        = collecting ? held_pd_q : block.pd;
     job.path_mtu  = collecting ? held_mtu_q : block.path_mtu;
+    job.replay    = replay;
+    job.oldest    = ctx.msgs == block.msg_tail;
+    job.skip      = moves ? skip : '0;
+    job.context_after = ctx_d;
   end
 
   assign m_job_data        = job;
@@ -405,6 +453,7 @@ module rnic_tx_segment_decide #(
       held_mtu_q    <= block.path_mtu;
       held_left_q   <= wqe.num_sge < 4'd2 ? '0 : wqe.num_sge - 4'd2;
       held_sum_q    <= {2'd0, block.sum_head};
+      held_started_q <= ctx.high_want;
     end
     if (act && follows) begin
       held_error_q <= held_error_q || block.error;
@@ -413,8 +462,11 @@ module rnic_tx_segment_decide #(
     end
     if (act && verdict == COLLECT) held_q <= held_q + 1'b1;
     if (act && (verdict == JOB || verdict == ABANDON)) held_q <= '0;
-    // The old life's entry must not be given back in the new one.
-    if (init_zero && init.qpn == held_qpn_q) held_q <= '0;
+    // The old life's entry must not be given back in the new one; one of a QP that goes back will
+    // be fetched again.
+    if (init_zero && init_qpn == held_qpn_q) held_q <= '0;
+    if (take_yield && yield.qpn == held_qpn_q) held_q <= '0;
+    if (act && verdict == REWIND && block.qpn == held_qpn_q) held_q <= '0;
     if (issue) held_error_q <= 1'b0;
     if (rst) begin
       held_q       <= '0;
@@ -424,22 +476,42 @@ module rnic_tx_segment_decide #(
 
   // Give back
 
-  sq_park_t park_d;
+  sq_park_t     park_d;
+  seg_context_t back;
+
+  assign back = yield.context_back;
+
   logic [SQ_PARK_W-1:0] park_q;
 
   always_comb begin
-    park_d.qpn   = verdict == ABANDON ? held_qpn_q : block.qpn;
-    park_d.index = verdict == ABANDON ? held_index_q : block.index;
-    park_d.park  = verdict == PARK && park_sleep;
-    park_d.seen  = block.count;
-    park_d.started = park_d.index;
+    park_d.qpn     = block.qpn;
+    park_d.index   = block.index;
+    park_d.park    = verdict == PARK && park_sleep;
+    park_d.paced   = verdict == PARK && park_paced;
+    park_d.seen    = block.count;
+    park_d.started = ctx.high_want;
+    if (verdict == REWIND) park_d.index = block.sq_tail;
+    if (verdict == ABANDON) begin
+      park_d.qpn     = held_qpn_q;
+      park_d.index   = held_index_q;
+      park_d.started = held_started_q;
+    end
+    if (take_yield) begin
+      park_d.qpn     = yield.qpn;
+      park_d.index   = back.want;
+      park_d.park    = 1'b0;
+      park_d.paced   = yield.paced;
+      park_d.seen    = yield.count;
+      park_d.started = back.high_want;
+    end
   end
 
   assign m_park_data = park_q;
 
   always_ff @(posedge clk) begin
     if (park_free) park_q <= park_d;
-    m_park_valid <= (act && (verdict == PARK || verdict == ABANDON))
+    m_park_valid <= take_yield
+                 || (act && (verdict == PARK || verdict == ABANDON || verdict == REWIND))
                  || (m_park_valid && !m_park_ready);
     if (rst) m_park_valid <= 1'b0;
   end

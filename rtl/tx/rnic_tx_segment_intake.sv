@@ -4,7 +4,7 @@
 // joins a queue of four with them. What can be judged without the send context is judged here: is
 // it a well-formed head of an entry, how many packets does it take, what do its SGEs sum up to. One
 // block per cycle, three cycles of latency. m_next_qpn is the QP of the block that is first in the
-// coming cycle.
+// coming cycle. A QP that is to be sent back comes the same way, as a block that is none.
 `include "codes.svh"
 `include "layouts.svh"
 `include "streams.svh"
@@ -20,9 +20,17 @@ module rnic_tx_segment_intake (
   output logic                     s_wqe_ready,
   input  logic                     hold,
 
-  // Facts of the QP, two cycles after its number (which is s_wqe_data's)
+  // QPs to send back; they travel with the blocks
+  input  logic [15:0]              s_rewind_data,
+  input  logic                     s_rewind_valid,
+  output logic                     s_rewind_ready,
+
+  // What entered, and the facts of its QP, two cycles after that
+  output logic [15:0]              enter_qpn,
+  output logic                     enter_en,
   input  logic [QP_CONFIG_W-1:0]   qp_rd_cfg,
   input  logic [SQ_PROGRESS_W-1:0] progress_rd_data,
+  input  logic                     pace_rd_hold,
 
   // Blocks that were looked at
   output logic [SEG_BLOCK_W-1:0]   m_block_data,
@@ -39,13 +47,25 @@ module rnic_tx_segment_intake (
   logic                   two_valid_q;
   logic [2:0]             waiting;
 
-  assign s_wqe_ready = !hold && waiting + 3'(one_valid_q) + 3'(two_valid_q) < 3'(DEPTH);
+  wqe_block_t             in;
+  logic                   room;
+  logic                   one_rewind_q;
+  logic                   two_rewind_q;
+
+  assign in             = s_wqe_data;
+  assign room           = !hold && waiting + 3'(one_valid_q) + 3'(two_valid_q) < 3'(DEPTH);
+  assign s_rewind_ready = room;
+  assign s_wqe_ready    = room && !s_rewind_valid;
+  assign enter_en       = room && (s_rewind_valid || s_wqe_valid);
+  assign enter_qpn      = s_rewind_valid ? s_rewind_data : in.qpn;
 
   always_ff @(posedge clk) begin
-    one_q       <= s_wqe_data;
-    two_q       <= one_q;
-    one_valid_q <= s_wqe_valid && s_wqe_ready;
-    two_valid_q <= one_valid_q;
+    one_q        <= s_rewind_valid ? {in.data, in.error, in.index, s_rewind_data} : s_wqe_data;
+    one_rewind_q <= s_rewind_valid;
+    two_q        <= one_q;
+    two_rewind_q <= one_rewind_q;
+    one_valid_q  <= enter_en;
+    two_valid_q  <= one_valid_q;
     if (rst) begin
       one_valid_q <= 1'b0;
       two_valid_q <= 1'b0;
@@ -133,6 +153,12 @@ module rnic_tx_segment_intake (
     seen.msg_tail   = progress.msg_tail;
     seen.reads_done = progress.reads_done;
     seen.count      = progress.count;
+    seen.rnr_wait   = progress.rnr_wait;
+    seen.sq_tail    = progress.sq_tail;
+    seen.psn        = progress.psn;
+    seen.una        = progress.una;
+    seen.held       = pace_rd_hold;
+    seen.rewind     = two_rewind_q;
 
     seen.framed     = framed;
     seen.is_read    = is_read;

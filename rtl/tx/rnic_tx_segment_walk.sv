@@ -9,6 +9,11 @@
 // missed the record. So the state is read once more behind every record (`watch`), and the
 // completer is told when it was ERR. In a long message the state is read in idle cycles too: the
 // message ends behind the packet in progress when the QP may no longer send.
+//
+// A message that was started before has its records; of its packets, the first `skip` are left out.
+// A long message is given up between packets, to be resumed in another turn, when the completer
+// wants the QP back, when the rate limiter holds it, or when it has had its quantum and other QPs
+// wait; and it ends when it turns out to be acknowledged.
 `include "codes.svh"
 `include "layouts.svh"
 `include "streams.svh"
@@ -16,7 +21,9 @@
 `include "segment.svh"
 `include "assert.svh"
 
-module rnic_tx_segment_walk (
+module rnic_tx_segment_walk #(
+  parameter int QUANTUM = 65536      // bytes
+) (
   input  logic                     clk,
   input  logic                     rst,
 
@@ -29,6 +36,18 @@ module rnic_tx_segment_walk (
   input  logic [1:0]               line_write_number,
   input  logic [511:0]             line_write_data,
 
+  // The rest of a message, given up
+  output logic [SEG_YIELD_W-1:0]   m_yield_data,
+  output logic                     m_yield_valid,
+  input  logic                     m_yield_ready,
+  input  logic                     recall,
+  input  logic                     others,
+
+  // What the completer publishes
+  input  logic                     progress_en,
+  input  logic [15:0]              progress_qpn,
+  input  logic [15:0]              progress_tail,
+
   // Packets
   output logic [TX_PACKET_W-1:0]   m_pkt_data,
   output logic                     m_pkt_valid,
@@ -36,6 +55,7 @@ module rnic_tx_segment_walk (
 
   // Records for the completer, and its wake-up
   output logic                     msg_write_en,
+  output logic                     msg_write_new,    // index of a message never started before
   output logic [15:0]              msg_write_qpn,
   output logic [15:0]              msg_write_index,
   output logic [MSG_RECORD_W-1:0]  msg_write_data,
@@ -58,9 +78,22 @@ module rnic_tx_segment_walk (
   output logic                     poll_en,
   input  logic                     poll_taken,
   input  logic [QP_CONFIG_W-1:0]   qp_rd_cfg,
+  input  logic                     pace_rd_hold,
 
-  // A job is at work; it ends in this cycle
+  // A read was asked for again from its middle
+  output logic                     read_again_en,
+  output logic [15:0]              read_again_qpn,
+
+  // Packets, for the timers and the rate limiter: it belongs to the oldest message; it was sent before
+  output logic                     sent_en,
+  output logic [15:0]              sent_qpn,
+  output logic [12:0]              sent_bytes,
+  output logic                     sent_oldest,
+  output logic                     sent_again,
+
+  // A job is at work, for this QP; it ends in this cycle
   output logic                     busy,
+  output logic [15:0]              busy_qpn,
   output logic                     done
 );
 
@@ -89,9 +122,13 @@ module rnic_tx_segment_walk (
   assign wqe     = head;
   assign reg_wqe = head;
 
-  assign s_job_ready = !busy_q || done;
+  logic          in_is_data;
+
+  assign in_is_data  = job_in.kind == MSG_KIND_SEND || job_in.kind == MSG_KIND_WRITE;
+  assign s_job_ready = !busy_q || (done && !m_yield_valid);
   assign take        = s_job_valid && s_job_ready;
   assign busy        = busy_q;
+  assign busy_qpn    = job_q.qpn;
 
   always_ff @(posedge clk) begin
     if (take) job_q <= job_in;
@@ -155,6 +192,14 @@ module rnic_tx_segment_walk (
   logic [5:0]  unacked_q;     // packets since the last one with AckReq
   logic        abort_q;
   logic [3:0]  sges_q;        // SGEs of a read that were written
+  logic [31:0] seek_q;        // bytes of SGEs to pass over
+  logic        seeking;
+  logic        seek_ends;     // in the current SGE
+  logic [16:0] spent_q;       // bytes of this turn
+  logic        sent_q;        // a packet of this turn has left
+  logic        hold_q;        // by the rate limiter
+  logic        retired_q;     // acknowledged meanwhile
+  logic        yields;
 
   logic        out_free;
   logic        kick_room;
@@ -174,15 +219,20 @@ module rnic_tx_segment_walk (
   assign piece_ends_packet = piece == packet_left_q;
   assign empty_sge = is_data && !job_q.is_inline && left_q != '0 && sge_q.length == '0;
   assign last_sge  = number_q >= wqe.num_sge;
-  assign quit      = busy_q && is_data && starts_q && !opens_q && abort_q;
+  assign quit      = busy_q && is_data && starts_q && (sent_q || job_q.replay)
+                  && (abort_q || retired_q);
+  assign yields    = busy_q && is_data && starts_q && sent_q && !abort_q && !retired_q
+                  && (recall || hold_q || (others && spent_q >= 17'(QUANTUM)));
+  assign seeking   = seek_q != '0;
+  assign seek_ends = seek_q < sge_q.length;
 
   // A beat leaves; only the first of a message may have to wait for room for a kick.
-  assign beat = busy_q && out_free && !quit && (!fresh_q || kick_room)
-             && ((is_data && !empty_sge) || is_local || (is_read && last_sge));
+  assign beat = busy_q && out_free && !quit && !yields && !seeking && (!fresh_q || kick_room)
+             && ((is_data && !empty_sge) || is_local || (is_read && (last_sge || job_q.replay)));
 
   assign record   = fresh_q && (beat || (busy_q && is_silent && kick_room));
-  assign step_sge = busy_q && is_read && (beat || !last_sge);
-  assign done     = quit || (is_silent && record)
+  assign step_sge = busy_q && is_read && !job_q.replay && (beat || !last_sge);
+  assign done     = quit || (yields && m_yield_ready) || (is_silent && record)
                  || (beat && (!is_data || (piece_ends_packet && ends_q)));
 
   // Sizes of the next packet
@@ -190,33 +240,40 @@ module rnic_tx_segment_walk (
   logic [12:0] mtu;
   logic [12:0] in_mtu;
   logic [31:0] after;
+  logic [31:0] in_skip;
   logic [31:0] in_length;
+  logic [31:0] step;
 
   assign mtu       = 13'd128 << job_q.path_mtu;
   assign in_mtu    = 13'd128 << job_in.path_mtu;
-  assign in_length = in_wqe.length;
+  assign in_skip   = 32'(job_in.skip) << (4'd7 + 4'(job_in.path_mtu));
+  assign in_length = in_wqe.length - in_skip;
   assign after     = left_q - 32'(piece);
 
   assign next = (beat && is_data && piece == sge_q.length[12:0] && sge_q.length[31:13] == '0)
-             || (busy_q && empty_sge) || step_sge;
+             || (busy_q && empty_sge && !seeking) || (busy_q && seeking && !seek_ends) || step_sge;
+  assign step = seeking ? seek_q : 32'(piece);
 
   always_comb begin
     sge_d        = sge_q;
-    sge_d.addr   = sge_q.addr + 64'(piece);
-    sge_d.length = sge_q.length - 32'(piece);
+    sge_d.addr   = sge_q.addr + 64'(step);
+    sge_d.length = sge_q.length - step;
     if (next) sge_d = next_sge;
   end
 
   always_ff @(posedge clk) begin
-    if (next || (beat && is_data)) sge_q <= sge_d;
+    if (next || (beat && is_data) || (busy_q && seeking)) sge_q <= sge_d;
+    if (busy_q && seeking) seek_q <= seek_ends ? '0 : seek_q - sge_q.length;
     if (next) number_q <= number_q + 1'b1;
     if (record) fresh_q <= 1'b0;
     if (beat) begin
       starts_q      <= piece_ends_packet;
       left_q        <= after;
       packet_left_q <= packet_left_q - piece;
+      spent_q       <= spent_q + (spent_q[16] ? 17'd0 : 17'(piece));
       if (piece_ends_packet) begin
         opens_q       <= 1'b0;
+        sent_q        <= 1'b1;
         psn_q         <= psn_q + 1'b1;
         packet_q      <= after > 32'(mtu) ? mtu : after[12:0];
         packet_left_q <= after > 32'(mtu) ? mtu : after[12:0];
@@ -230,13 +287,16 @@ module rnic_tx_segment_walk (
       number_q      <= 4'd1;
       fresh_q       <= 1'b1;
       starts_q      <= 1'b1;
-      opens_q       <= 1'b1;
+      opens_q       <= job_in.skip == '0;
+      sent_q        <= 1'b0;
+      spent_q       <= '0;
+      seek_q        <= in_is_data && !job_in.is_inline ? in_skip : '0;
       left_q        <= in_length;
       packet_q      <= in_length > 32'(in_mtu) ? in_mtu : in_length[12:0];
       packet_left_q <= in_length > 32'(in_mtu) ? in_mtu : in_length[12:0];
       ends_q        <= in_length <= 32'(in_mtu);
-      psn_q         <= job_in.psn;
-      unacked_q     <= '0;
+      psn_q         <= job_in.psn + job_in.skip;
+      unacked_q     <= job_in.skip[5:0];
       sges_q        <= '0;
     end
   end
@@ -245,10 +305,12 @@ module rnic_tx_segment_walk (
 
   logic [7:0]  data_opcode;
   logic [7:0]  flags;
+  logic [31:0] read_skip;
   tx_packet_t  pkt;
   logic [TX_PACKET_W-1:0] pkt_q;
 
-  assign flags = wqe.flags;
+  assign flags     = wqe.flags;
+  assign read_skip = wqe.length - left_q;
 
   rnic_tx_segment_opcode u_opcode (
     .wr_op  (wqe.opcode),
@@ -267,9 +329,9 @@ module rnic_tx_segment_walk (
     pkt.opcode      = is_local ? '0 : data_opcode;
     pkt.psn         = psn_q;
     pkt.ack_req     = is_read || (is_data && ends_q);
-    pkt.reth_va     = wqe.remote_addr;
+    pkt.reth_va     = wqe.remote_addr + 64'(is_read ? read_skip : 32'd0);
     pkt.reth_rkey   = wqe.rkey;
-    pkt.reth_len    = wqe.length;
+    pkt.reth_len    = is_read ? left_q : wqe.length;
     pkt.imm         = wqe.imm;
     pkt.mem.op      = KEY_OP_CHECK;
     pkt.mem.kind    = SEG_KIND_NONE;
@@ -354,11 +416,12 @@ module rnic_tx_segment_walk (
     rd.atomic     = job_q.kind == MSG_KIND_ATOMIC;
   end
 
-  assign msg_write_en     = record;
+  assign msg_write_en     = record && (!job_q.replay || job_q.kind == MSG_KIND_BAD);
+  assign msg_write_new    = !job_q.replay;
   assign msg_write_qpn    = job_q.qpn;
   assign msg_write_index  = job_q.msg_idx;
   assign msg_write_data   = msg;
-  assign read_write_en    = record && is_read;
+  assign read_write_en    = record && is_read && !job_q.replay;
   assign read_write_qpn   = job_q.qpn;
   assign read_write_slot  = job_q.read_slot;
   assign read_write_data  = rd;
@@ -367,6 +430,41 @@ module rnic_tx_segment_walk (
   assign sge_write_slot   = job_q.read_slot;
   assign sge_write_number = sges_q[2:0];
   assign sge_write_data   = sge_q;
+
+  // The rest of the message
+
+  seg_context_t after_it;
+  seg_context_t back;
+  seg_yield_t   yield;
+
+  assign after_it = job_q.context_after;
+
+  always_comb begin
+    back          = after_it;
+    back.msgs     = job_q.msg_idx;
+    back.want     = job_q.sq_first;
+    back.psn      = job_q.psn;
+    back.resuming = 1'b1;
+    back.resume   = psn_q;
+  end
+
+  assign yield.qpn          = job_q.qpn;
+  assign yield.paced        = hold_q;
+  assign yield.count        = '0;
+  assign yield.context_back = back;
+
+  assign m_yield_data  = yield;
+  assign m_yield_valid = yields;
+
+  // What others want to know of a packet
+
+  assign sent_en        = beat && pkt.first && !is_local;
+  assign sent_qpn       = job_q.qpn;
+  assign sent_bytes     = pkt.payload_len;
+  assign sent_oldest    = job_q.oldest;
+  assign sent_again     = job_q.replay;
+  assign read_again_en  = beat && is_read && job_q.skip != '0;
+  assign read_again_qpn = job_q.qpn;
 
   // Watch and poll: who asked, until the answer is there
 
@@ -384,8 +482,10 @@ module rnic_tx_segment_walk (
   logic [1:0]  age_q;
   logic        in_error;
   logic        may_send;
+  logic [15:0] passed_by;
 
   assign cfg       = qp_rd_cfg;
+  assign passed_by = job_q.msg_idx - progress_tail;
   assign watch_en  = watch_q;
   assign watch_qpn = watch_q ? watch_qpn_q : job_q.qpn;
   assign poll_en   = busy_q && is_data && !ends_q && !watch_q;
@@ -393,7 +493,7 @@ module rnic_tx_segment_walk (
   assign may_send  = cfg.state == QP_STATE_RTS || cfg.state == QP_STATE_SQD;
 
   always_ff @(posedge clk) begin
-    watch_q     <= record && !is_silent;
+    watch_q     <= record && !is_silent && !job_q.replay;
     watch_qpn_q <= job_q.qpn;
     watch_1_q   <= watch_q;
     watch_2_q   <= watch_1_q;
@@ -404,9 +504,13 @@ module rnic_tx_segment_walk (
     age_1_q     <= age_q;
     age_2_q     <= age_1_q;
     if (poll_2_q && age_2_q == age_q && !may_send) abort_q <= 1'b1;
+    if (poll_2_q && age_2_q == age_q) hold_q <= pace_rd_hold;
+    if (progress_en && progress_qpn == job_q.qpn && passed_by[15]) retired_q <= 1'b1;
     if (take) begin
-      age_q   <= age_q + 1'b1;
-      abort_q <= 1'b0;
+      age_q     <= age_q + 1'b1;
+      abort_q   <= 1'b0;
+      hold_q    <= 1'b0;
+      retired_q <= 1'b0;
     end
     if (rst) begin
       watch_q   <= 1'b0;

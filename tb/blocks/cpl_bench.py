@@ -97,6 +97,11 @@ class Bench:
         for name in ("msg_write_en", "read_write_en", "sge_write_en", "drain_req_en",
                      "rx_drain_done_en", "progress_rd_qpn"):  # fmt: skip
             getattr(dut, name).value = 0
+        for name in ("sent_en", "sent_qpn", "sent_oldest", "sent_again", "read_again_en",
+                     "read_again_qpn"):  # fmt: skip
+            getattr(dut, name).value = 0
+        dut.msg_write_new.value = dut.m_rewind_ready.value = 1
+        dut.ack_tick.value, dut.rnr_tick.value = 1024, 2500
         self.rsp = StreamSource(dut, "s_rsp", fields=("hdr", "cfg"), idle=stall_pattern(idle))
         self.done = StreamSource(dut, "s_done", idle=stall_pattern(idle))
         self.result = StreamSource(dut, "s_result", idle=stall_pattern(idle))
@@ -113,6 +118,7 @@ class Bench:
         }
         self.tables = [
             Delayed(dut.qp_rd_qpn, dut.qp_rd_cfg, self._config),
+            Delayed(dut.timer_rd_qpn, dut.timer_rd_cfg, self._config),
             Delayed(dut.psn_rd_qpn, dut.psn_rd_data, self._psn),
         ]
 

@@ -135,6 +135,9 @@ class Bench:
             Table(dut, f"{who}_progress_rd_qpn", f"{who}_progress_rd_data", self.progress_rows)
             for who in ("queue", "tx")
         ]
+        for name in ("s_rewind_valid", "s_rewind_data", "progress_en", "progress_qpn",
+                     "progress_data", "queue_pace_rd_hold", "tx_pace_rd_hold"):  # fmt: skip
+            getattr(dut, name).value = 0
         self.kick = Source(dut, "s_kick")
         self.flush = Source(dut, "s_flush")
         self.init = Source(dut, "init")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tb.nic.scenario import SCENARIOS
 from tb.nic.scenarios_basic import one_of_each
 from tb.nic.scenarios_events import notifications
+from tb.nic.scenarios_loss import lossy
 from tb.nic.scenarios_many import many_qps, random_work
 from tb.nic.scenarios_memory import fast_memory, invalidation, stale_token
 from tb.nic.scenarios_shape import fence, inline, many_sges, privileged, pushed, silent
@@ -18,6 +19,7 @@ __all__ = [
     "inline",
     "invalidation",
     "ipv6",
+    "lossy",
     "many_qps",
     "many_sges",
     "notifications",

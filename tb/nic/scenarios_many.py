@@ -98,7 +98,11 @@ async def random_work(world: World) -> None:
     for number, mtu in enumerate(mtus):
         await world.connect(mtu, number % 2, depth=(64, world.rng.choice([8, 16, 64])))
     here, there = await two_regions(world, 2 * pairs * count * (largest // 5 + 4000))
-    mix = Mix(world.rng, largest)
+    await mixed_work(world, Mix(world.rng, largest), count, here, there)
+
+
+async def mixed_work(world: World, mix: Mix, count: int, here: Region, there: Region) -> None:
+    """`count` requests on each lane, posted in bursts on all lanes at once."""
     work: list[list[Move]] = []
     for lane in world.lanes:
         own, other = (here, there) if lane.here is world.a else (there, here)
@@ -113,7 +117,7 @@ async def random_work(world: World) -> None:
         await poster
     await world.finished([done for move in moves for done in move.works])
     world.row(
-        f"random, {pairs} QPs, both ways",
+        f"random, {len(world.lanes) // 2} QPs, both ways",
         f"0 B - {max(move.size for move in moves)} B",
         moves,
         world.now() - start,
