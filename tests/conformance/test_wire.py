@@ -14,6 +14,7 @@ MODULES = (
     "conf_receive",
     "conf_keys",
     "conf_execute",
+    "conf_cnp",
 )
 
 
