@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from cocotb.triggers import Event
-
-from driver_model.hw.admin import Command
 from spec.codes import AdminStatus, DropReason, QpState, Stat
-from spec.layouts import AdminCommand, AdminCqe, AdminOp
+from spec.layouts import AdminCommand, AdminOp
 from spec.registers import stat_address
+from tb.nic.lane import Lane
 from tb.nic.ndk import Host
+from tb.uvm.ask import ask
 from tb.uvm.env import RnicEnv
 from tb.uvm.flow import Flow
 
@@ -53,12 +52,18 @@ class Audit:
         before = link.ab.sent, link.ba.sent
         numbers = {
             host.name: [
-                *[(AdminOp.QUERY_QP, lane.qp.number) for lane in self._lanes(host)],
+                *[
+                    (AdminOp.QUERY_QP, lane.qp.number)
+                    for lane in self.world.lanes
+                    if lane.here is host
+                ],
                 (AdminOp.QUERY_CQ, host.desk.waited.cq.number),
                 *[(AdminOp.QUERY_KEY, mr.get_local_token_from_mr() >> 8) for mr in host.mrs],
             ]
             for host in self.world.hosts.values()
         }
+        for side, raw in self.env.raw.items():
+            numbers[side] += await raw.close()
         await self.world.close()
         for host in self.world.hosts.values():
             for opcode, number in numbers[host.name]:
@@ -68,8 +73,8 @@ class Audit:
                 assert gone, f"{host.name}: {opcode.name} {number} after its end: {status.name}"
         assert (link.ab.sent, link.ba.sent) == before, "frames left while everything was closed"
 
-    def _lanes(self, host: Host) -> list[object]:
-        return [lane for lane in self.world.lanes if lane.here is host]
+    def _lanes(self, host: Host) -> list[Lane]:
+        return [lane for lane in self.env.lanes if lane.here is host]
 
     async def _counters(self, host: Host) -> Counter[str]:
         stats: Counter[str] = Counter()
@@ -121,34 +126,24 @@ class Audit:
         )
 
     def _flows(self, host: Host, responder: bool) -> list[Flow]:
-        ends = [(lane.there if responder else lane.here, lane.name) for lane in self.world.lanes]
+        ends = [(lane.there if responder else lane.here, lane.name) for lane in self.env.lanes]
         return [self.env.predictor.flows[name] for end, name in ends if end is host]
 
     async def _check_objects(self, host: Host) -> None:
         """Queue pairs still work, completion queues are empty."""
         for lane in self._lanes(host):
-            command = AdminCommand(opcode=AdminOp.QUERY_QP, number=lane.qp.number)  # type: ignore[attr-defined]
+            command = AdminCommand(opcode=AdminOp.QUERY_QP, number=lane.qp.number)
             answer = await ask(host, command)
             state = QpState(answer.detail & 7)
             assert state is QpState.RTS, f"{host.name}: {lane} is in {state.name}"
-        cq = host.desk.waited.cq
-        answer = await ask(host, AdminCommand(opcode=AdminOp.QUERY_CQ, number=cq.number))
+        await self._check_cq(host, host.desk.waited.cq.number, host.desk.waited.cq._ring.consumer)
+        if raw := self.env.raw.get(host.name):
+            await self._check_cq(host, raw.cqn, raw.ring.index & 0xFF_FFFF)
+
+    async def _check_cq(self, host: Host, number: int, consumer: int) -> None:
+        """Everything that it was given was taken."""
+        answer = await ask(host, AdminCommand(opcode=AdminOp.QUERY_CQ, number=number))
         producer, bad = answer.detail & 0xFF_FFFF, answer.detail >> 56 & 1
-        consumer = cq._ring.consumer
         assert (producer, bad) == (consumer, 0), (
             f"{host.name}: CQ produced {producer}, bad {bad}, taken {consumer}"
         )
-
-
-async def ask(host: Host, command: Command) -> AdminCqe:
-    """An admin command beside the provider's own, and its answer."""
-    answers: list[AdminCqe] = []
-    done = Event()
-
-    def answered(answer: AdminCqe) -> None:
-        answers.append(answer)
-        done.set()
-
-    host.facade.adapter.nic.submit(command, answered)
-    await done.wait()
-    return answers[0]

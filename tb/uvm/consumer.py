@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import cocotb
 from pyuvm import uvm_agent, uvm_analysis_port, uvm_driver, uvm_monitor, uvm_sequencer
 
+from driver_model.ndkpi import NdkResultEx
 from tb.nic.ndk import Host, World
 from tb.uvm.items import MoveItem, ReceiveItem, Result
+from tb.uvm.raw import RawSide
 from tb.uvm.spoil import Spoil
 
 
@@ -58,12 +61,16 @@ class ConsumerMonitor(uvm_monitor):
 
     def begin(self, host: Host) -> None:
         """The completion queue exists."""
-        cocotb.start_soon(self._watch(host))
+        cocotb.start_soon(self._watch(host, lambda: host.desk.waited.results(1)))
 
-    async def _watch(self, host: Host) -> None:
+    def begin_raw(self, side: RawSide) -> None:
+        """So does that of the queue pairs without a provider."""
+        cocotb.start_soon(self._watch(side.host, side.results))
+
+    async def _watch(self, host: Host, results: Callable[[], Awaitable[list[NdkResultEx]]]) -> None:
         try:
             while True:
-                for result in await host.desk.waited.results(1):
+                for result in await results():
                     self.count += 1
                     for told in self.spoil.seen(result):
                         self.results.write(Result(host.name, told))

@@ -20,16 +20,13 @@ from tb.nic.moves import Move
 from tb.uvm.flow import PHASES, Flow
 from tb.uvm.items import Result, Sent
 from tb.uvm.knobs import KINDS, MTUS
+from tb.uvm.moves import AtomicMove
 from tb.uvm.predictor import Predictor
 
 REQUESTS = tuple(
-    op
-    for op in Op
-    if op in OPCODES
-    and OPCODES[op].kind in (Kind.SEND, Kind.WRITE, Kind.READ)
-    and op not in (Op.SEND_LAST_IMM, Op.SEND_ONLY_IMM, Op.WRITE_LAST_IMM, Op.WRITE_ONLY_IMM)
+    op for op in Op if OPCODES[op].kind in (Kind.SEND, Kind.WRITE, Kind.READ, Kind.ATOMIC)
 )
-RESPONSES = tuple(op for op in Op if OPCODES[op].kind in (Kind.READ_RESPONSE, Kind.ACK))
+RESPONSES = tuple(op for op in Op if OPCODES[op].kind.is_response)
 OPERATIONS = ("SEND", "WRITE", "READ")
 FLAGS = {
     "inline": OpFlag.INLINE,
@@ -39,7 +36,7 @@ FLAGS = {
 }
 EXTENTS = ("empty", "one packet", "two packets", "many packets")
 RINGS = ("SQ", "RQ", "CQ")
-NO_PAYLOAD = (Op.READ_REQUEST, Op.ACK)
+NO_PAYLOAD = (Op.READ_REQUEST, Op.ACK, Op.ATOMIC_ACK, Op.CMP_SWAP, Op.FETCH_ADD)
 
 
 def sizes_of(op: Op) -> tuple[str, ...]:
@@ -82,6 +79,7 @@ def every_bin() -> list[str]:
     bins += [f"operation {name} {flag}" for name in OPERATIONS for flag in ("plain", *FLAGS)
              if not (name == "READ" and flag in ("inline", "solicited"))
              and not (name == "WRITE" and flag == "solicited")]  # fmt: skip
+    bins += ["operation CMP_SWAP", "operation FETCH_ADD"]
     bins += ["operation SEND invalidate", "operation FAST_REGISTER", "operation INVALIDATE"]
     bins += [f"answer {kind}" for kind in ("ACK", "RNR", "NAK")]
     return bins
@@ -131,7 +129,9 @@ class Coverage(uvm_subscriber):
 
     def _move(self, move: Move) -> None:
         name, pmtu = move.operation.name, self.predictor.flows[move.lane.name].config.pmtu
-        if name in OPERATIONS:
+        if isinstance(move, AtomicMove):
+            self._hit(f"operation {move.op.name}")
+        elif name in OPERATIONS:
             packets = -(-move.size // pmtu)
             self._hit(f"message {name} {EXTENTS[min(packets, 3)]}")
             flags = [flag for flag, bit in FLAGS.items() if move.flags & bit]

@@ -14,15 +14,18 @@ from __future__ import annotations
 from pyuvm import uvm_env
 
 from driver_model.hw.send_queue import PushMode
+from tb.nic.image import Region
 from tb.nic.lane import Lane
-from tb.nic.ndk import World
+from tb.nic.ndk import MTUS, World
 from tb.uvm.boards import CompletionBoard, WireBoard
 from tb.uvm.consumer import ConsumerAgent
 from tb.uvm.coverage import Coverage
 from tb.uvm.knobs import PSN_BITS, Knobs
 from tb.uvm.predictor import Predictor
+from tb.uvm.raw import RawSide
 from tb.uvm.wire import WireAgent
 
+WORDS = 100_000
 NEAR = 600
 """PSNs before the wrap where a connection may begin."""
 
@@ -40,6 +43,9 @@ class RnicEnv(uvm_env):
         self.completions = CompletionBoard("completions", self)
         self.frames = WireBoard("frames", self)
         self.coverage = Coverage("coverage", self)
+        self.raw: dict[str, RawSide] = {}
+        self.raw_lanes: list[Lane] = []
+        self.words: dict[str, Region] = {}
 
     def connect_phase(self) -> None:
         """Phase: monitors to judges; the wire board looks before coverage counts."""
@@ -86,11 +92,44 @@ class RnicEnv(uvm_env):
         self.predictor.add(lane.back, end_b, end_a, mtu)
         return lane
 
+    async def join_raw(self, number: int) -> Lane:
+        """The same without providers."""
+        knobs, rng, world = self.knobs, self.world.rng, self.world
+        mtu = knobs.mtu or rng.choice([256, 512, 1024, 2048, 4096])
+        gid, psns, name = rng.choice(knobs.versions), (self._psn(), self._psn()), f"raw {number}"
+        a, b = [await self.raw[side].create(name) for side in "ab"]
+        rest = {"timeout": knobs.timeout, "min_rnr_timer": knobs.min_rnr_timer}
+        await a.connect(b, psns, gid, MTUS[mtu], **rest)
+        await b.connect(a, psns[::-1], gid, MTUS[mtu], **rest)
+        at_a, at_b = world.a.desk.add(name, a), world.b.desk.add(name, b)
+        there = Lane(f"{name} a>b", world.a, world.b, a, b, at_a.sends, at_b.receives)
+        there.back = Lane(f"{name} b>a", world.b, world.a, b, a, at_b.sends, at_a.receives)
+        there.back.back = there
+        ends = a.endpoint(gid, psns[0]), b.endpoint(gid, psns[1])
+        self.predictor.add(there, *ends, mtu)
+        self.predictor.add(there.back, *ends[::-1], mtu)
+        self.raw_lanes += [there, there.back]
+        return there
+
+    async def open_raw(self) -> None:
+        """A completion queue and memory for atomics on each side, where knobs want raw pairs."""
+        for side, host in self.world.hosts.items():
+            self.raw[side] = RawSide(host)
+            await self.raw[side].open()
+            self.consumers[side].monitor.begin_raw(self.raw[side])
+            self.words[side] = host.memory(WORDS, scattered=False)
+            await self.raw[side].register(self.words[side])
+
     def _psn(self) -> int:
         top = 1 << PSN_BITS
         if self.knobs.near_wrap:
             return top - self.world.rng.randint(1, NEAR)
         return self.world.rng.randrange(top)
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """All of them."""
+        return self.world.lanes + self.raw_lanes
 
     def left(self) -> list[str]:
         """What the judges still wait for."""

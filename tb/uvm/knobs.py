@@ -75,6 +75,7 @@ class Knobs:
             push=draw("push").choice(["NEVER", "INLINE_WHEN_EMPTY", "ALWAYS"]),
             near_wrap=draw("psn").random() < 0.5,
             late_receives=draw("late").choice([0.0, 0.02, 0.2]) if faults != "none" else 0.0,
+            raw_qps=draw("raw").choice([0, 0, 1, 2, 4]),
             timeout=draw("timeout").randint(*TIMEOUT_CODES),
             read_latency=draw("read").randint(0, 250) if slow < 0.7 else 0,
             write_latency=draw("write").randint(0, 250) if slow < 0.7 else 0,

@@ -6,12 +6,14 @@ from pyuvm import uvm_subscriber
 
 from driver_model.ndkpi import OpFlag
 from driver_model.out_of_band import OutOfBandEndpoint
+from spec.layouts import WrOp as DeviceOp
 from tb.model.headers import Path
 from tb.model.qp import QpConfig
 from tb.model.verbs import SendWork, Sge, WrOp
 from tb.nic.lane import Lane
 from tb.nic.moves import Move, Read, Send, Write
 from tb.uvm.flow import Flow, Posted
+from tb.uvm.moves import AtomicMove, SendImm, WriteImm
 
 
 class Predictor(uvm_subscriber):
@@ -54,14 +56,20 @@ def posted_of(move: Move) -> Posted | None:
         work = SendWork(
             WrOp.SEND,
             sges=sges,
+            imm=immediate(move.imm) if isinstance(move, SendImm) else None,
             solicited=bool(move.flags & OpFlag.SEND_AND_SOLICIT_EVENT),
             invalidate=move.invalidate or None,
         )
         return Posted(move.work.name, work, move.received.data, tuple(move.into), fence)
     if isinstance(move, Write):
         assert move.to is not None
-        place = {"remote_address": move.to.address, "remote_key": move.to.region.token}
-        work = SendWork(WrOp.WRITE, sges=sges, **place)
+        work = SendWork(
+            WrOp.WRITE,
+            sges=sges,
+            remote_address=move.to.address,
+            remote_key=move.to.region.token,
+            imm=immediate(move.imm) if isinstance(move, WriteImm) else None,
+        )
         return Posted(move.work.name, work, move.work.data, (move.to,), fence)
     if isinstance(move, Read):
         assert move.source is not None
@@ -73,7 +81,23 @@ def posted_of(move: Move) -> Posted | None:
             remote_key=source.region.token,
         )
         return Posted(move.work.name, work, move.work.data, (), fence)
+    if isinstance(move, AtomicMove):
+        assert move.target is not None
+        work = SendWork(
+            WrOp.FETCH_ADD if move.op is DeviceOp.FETCH_ADD else WrOp.CMP_SWAP,
+            sges=sges,
+            remote_address=move.target.address,
+            remote_key=move.target.region.token,
+            swap_or_add=move.operand,
+            compare=move.compare,
+        )
+        return Posted(move.work.name, work, move.work.data, (), fence)
     return None
+
+
+def immediate(value: int) -> int:
+    """The number on the wire: queue entries hold its first byte lowest."""
+    return int.from_bytes(value.to_bytes(4, "little"), "big")
 
 
 def path_of(here: OutOfBandEndpoint, there: OutOfBandEndpoint) -> Path:

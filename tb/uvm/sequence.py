@@ -19,6 +19,7 @@ from tb.nic.ndk import World
 from tb.streams import CLOCK_NS
 from tb.uvm.items import MoveItem, ReceiveItem
 from tb.uvm.knobs import Knobs
+from tb.uvm.moves import WriteImm
 
 SETTLE = 60
 """Cycles after which a doorbell that has reached the adapter has had its effect."""
@@ -40,6 +41,8 @@ class Place:
     rng: random.Random
     budget: int = 0  # requests still to be made
     bytes_left: int = 0  # of messages, more or less
+    raw: bool = False  # queue pairs without a provider: immediates are possible
+    words: list[Region] = field(default_factory=list)  # the peer's memory for atomics
     late: deque[Move] = field(default_factory=deque)  # SENDs whose receive is still to be posted
     posts_late: bool = False
 
@@ -60,7 +63,7 @@ class LaneSequence(uvm_sequence):
         for move in moves:
             self.place.budget -= 1
             self.place.bytes_left -= move.size
-            if isinstance(move, Send):
+            if isinstance(move, (Send, WriteImm)):
                 await self._receive_for(move)
             await self._post(move)
 
@@ -156,7 +159,7 @@ class LaneSequence(uvm_sequence):
             if not item.taken:
                 await self.pause(self.rng.randint(40, 300))
 
-    async def _receive_for(self, move: Send) -> None:
+    async def _receive_for(self, move: Move) -> None:
         """Post the receive now, unless it is to come late, or an earlier one is late still."""
         place = self.place
         if place.late or self.rng.random() < self.knobs.late_receives:

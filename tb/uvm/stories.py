@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from driver_model.mr import Mr
+from spec.layouts import WrOp
 from tb.nic import make
 from tb.nic.image import Region
-from tb.nic.moves import FENCE, INLINE, SILENT, SOLICITED, Invalidate, Move, Read, Send
+from tb.nic.moves import FENCE, INLINE, NONE, SILENT, SOLICITED, Invalidate, Move, Read, Send
 from tb.nic.scenarios_memory import SOMEWHERE, fast_register
+from tb.uvm.moves import AtomicMove, SendImm, WriteImm
 from tb.uvm.sequence import LaneSequence, Place
 
 
@@ -142,12 +144,56 @@ STORIES: tuple[type[LaneSequence], ...] = (
 )
 
 
+class Immediates(LaneSequence):
+    """SENDs and WRITEs with immediate, among others."""
+
+    async def body(self) -> None:
+        """Sequence."""
+        for _ in range(self.rng.randint(2, 8)):
+            size, imm = self.any_size(), self.rng.getrandbits(32)
+            own, other = self._own(size), self._other(size)
+            local = make.pieces(self.lane, own, size, self.rng.randint(1, 3))
+            if self.rng.random() < 0.5:
+                inbox = [other.take(size)]
+                await self.transfer(SendImm(self.lane, local=local, into=inbox, imm=imm))
+            else:
+                await self.transfer(WriteImm(self.lane, local=local, to=other.take(size), imm=imm))
+
+
+class Counting(LaneSequence):
+    """Atomics on a word of the lane's own, other requests between them."""
+
+    async def body(self) -> None:
+        """Sequence."""
+        word = self.place.words[0].take(8, align=8)
+        for _ in range(self.rng.randint(3, 16)):
+            kind = self.rng.choice([WrOp.FETCH_ADD, WrOp.CMP_SWAP])
+            operand = self.rng.choice([0, 1, self.rng.getrandbits(64)])
+            present = int.from_bytes(word.image(), "little")
+            compare = self.rng.choice([present, present, self.rng.getrandbits(64)])
+            flags = SILENT if self.rng.random() < 0.3 else NONE
+            local = [self._own(8).take(8, align=self.rng.choice([1, 8]))]
+            await self.transfer(
+                AtomicMove(
+                    self.lane, local=local, flags=flags, target=word, op=kind, operand=operand,
+                    compare=compare if kind is WrOp.CMP_SWAP else 0,
+                )
+            )  # fmt: skip
+            if self.rng.random() < 0.3:
+                await self.transfer(self.any_move())
+
+
 class LifeOfALane(LaneSequence):
     """Stories in random order until the budget is spent, then a request that tells of its end."""
 
     def __init__(self, place: Place, fast: list[tuple[Mr, Region]]) -> None:
         super().__init__(place)
         self._fast = fast
+        self._stories = list(STORIES)
+        if place.raw:
+            self._stories += [Immediates] * 6
+        if place.words:
+            self._stories += [Counting] * 6
 
     async def body(self) -> None:
         """Sequence."""
@@ -158,7 +204,7 @@ class LifeOfALane(LaneSequence):
                 mr, memory = self.rng.choice(self._fast)
                 await self.do(FastRegisteredMemory(self.place, mr, memory, turn))
             else:
-                await self.do(self.rng.choice(STORIES)(self.place))
+                await self.do(self.rng.choice(self._stories)(self.place))
         last = self.write(1)
         await self.transfer(last)
         await self.complete(last)

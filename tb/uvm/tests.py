@@ -103,14 +103,18 @@ class RandomTraffic(uvm_test):
         knobs = self.knobs
         for number in range(knobs.qps):
             await self.env.join(number)
-        lanes = self.world.lanes
+        if knobs.raw_qps:
+            await self.env.open_raw()
+        for number in range(knobs.raw_qps):
+            await self.env.join_raw(number)
+        lanes = self.env.lanes
         self._each = -(-knobs.operations // len(lanes))
         memory = {side: await self._memory(host) for side, host in self.world.hosts.items()}
         return [self._place(lane, memory) for lane in lanes]
 
     async def _memory(self, host: Host) -> list[Region]:
         """Regions of several kinds, each large enough for most of it."""
-        gaps = 3000 * (self.knobs.operations + 40 * len(self.world.lanes))
+        gaps = 3000 * (self.knobs.operations + 40 * len(self.env.lanes))
         size = TOTAL_BYTES + 40 * self.knobs.largest + gaps
         return [
             await host.region(size),
@@ -121,18 +125,21 @@ class RandomTraffic(uvm_test):
     def _place(self, lane: Lane, memory: dict[str, list[Region]]) -> Place:
         knobs = self.knobs
         own, other = memory[lane.here.name], memory[lane.there.name]
+        raw = lane in self.env.raw_lanes
         return Place(
             self.world, knobs, lane, own, other[:2],
             self.env.consumers[lane.here.name].sequencer,
             self.env.consumers[lane.there.name].sequencer,
             random.Random(f"{knobs.seed} {lane.name}"),
             budget=self._each,
-            bytes_left=TOTAL_BYTES // len(self.world.lanes),
+            bytes_left=TOTAL_BYTES // len(self.env.lanes),
+            raw=raw,
+            words=[self.env.words[lane.there.name]] if raw and knobs.atomics else [],
         )  # fmt: skip
 
     async def _life(self, place: Place) -> None:
         fast = []
-        if place.rng.random() < 0.3:
+        if place.rng.random() < 0.3 and not place.raw:
             there = place.lane.there
             mr = await there.fast_region(FAST_PAGES)
             fast = [(mr, there.memory(20_000))]
