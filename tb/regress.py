@@ -23,12 +23,24 @@ from rich.table import Table
 from tb.nic.design import PAIR_TOP
 from tb.run_sim import build_design
 from tb.sim import BUILD
+from tb.sources import ROOT
 from tb.uvm.coverage import groups
 from tb.uvm.knobs import LEVELS
-from tb.uvm.launch import Course, reproducer, run_seed
+from tb.uvm.launch import Course, reproducer
 
 COVERAGE = BUILD / "coverage"
 WIDTH = 120
+
+
+def task(root: str, seed: int, knobs: dict[str, str]) -> dict[str, Any]:
+    """What a worker does; it travels whole, so that a scheduler need not know this repository."""
+    import sys  # noqa: PLC0415
+    from dataclasses import asdict  # noqa: PLC0415
+
+    sys.path.insert(0, root)
+    from tb.uvm.launch import run_seed  # noqa: PLC0415
+
+    return asdict(run_seed(seed, knobs))
 
 
 def spread(
@@ -43,14 +55,14 @@ def spread(
     client = Client(scheduler or cluster)
     try:
         futures = {
-            client.submit(run_seed, seed, dict(knobs), pure=False, retries=0): seed
+            client.submit(task, str(ROOT), seed, dict(knobs), pure=False, retries=0): seed
             for seed in seeds
         }
         for future in as_completed(futures):
             seed = futures[future]
             error = future.exception()
             if error is None:
-                yield future.result()
+                yield Course(**future.result())
             else:
                 yield Course(seed, ok=False, why=f"{type(error).__name__}: {error}")
             future.release()

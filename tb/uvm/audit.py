@@ -115,7 +115,11 @@ class Audit:
             "TX_RDMA_PACKETS": sent,
             "TX_NAKS": wire["naks"],
             "TX_RNR_NAKS": wire["rnr naks"],
+            "TX_CNPS": self.env.frames.cnps_sent[out],
         }
+        if not stats["DROP RX_OVERFLOW"]:
+            expected["ECN_MARKED"] = self.env.frames.marked[into]
+            expected["RX_CNPS"] = self.env.frames.cnps_came[into]
         wrong = {name: (stats[name], n) for name, n in expected.items() if stats[name] != n}
         wrong |= {s.name: (stats[s.name], 0) for s in NEVER_COUNTED if stats[s.name]}
         assert not wrong, f"{host.name}: counted and expected: {wrong}"

@@ -7,6 +7,7 @@ included, at the end (`World.check_memory`).
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from pyuvm import uvm_subscriber
@@ -61,8 +62,10 @@ class WireBoard(_Judge):
         """Phase: the second entrance, for frames that arrive."""
         self.arrivals = uvm_subscriber.uvm_AnalysisImp("arrivals", self, self._arrived)
         self.predictor: Predictor
-        self.cnps = 0
-        self.marks = 0
+        self.cnps_sent: Counter[str] = Counter()  # by direction
+        self.cnps_came: Counter[str] = Counter()
+        self.marked: Counter[str] = Counter()
+        self.marks: Counter[str] = Counter()  # those that may be answered: not on CNPs
 
     def judge(self, item: Sent) -> None:
         """A frame leaves."""
@@ -85,16 +88,20 @@ class WireBoard(_Judge):
 
     def _cnp(self, item: Sent) -> None:
         """Congestion is told of, not more often than it was seen."""
-        self.cnps += 1
+        self.cnps_sent[item.way] += 1
         key = item.way, item.packet.bth.dest_qp
         known = key in self.predictor.requests or key in self.predictor.responses
         if not known or item.packet.payload != bytes(16) or not item.packet.bth.becn:
             raise WireError(f"{item.way}: {item.packet}: not a proper CNP")
-        if self.cnps > self.marks:
-            raise WireError(f"{item.way}: {self.cnps} CNPs for {self.marks} marked frames")
+        sent, marks = self.cnps_sent[item.way], self.marks[opposite(item.way)]
+        if sent > marks:
+            raise WireError(f"{item.way}: {sent} CNPs for {marks} marked frames")
 
     def _arrived(self, item: Arrived) -> None:
-        self.marks += item.marked or item.packet.bth.fecn
+        cnp = item.packet.bth.opcode == CNP
+        self.cnps_came[item.way] += cnp
+        self.marked[item.way] += item.marked
+        self.marks[item.way] += item.marked and not cnp
         try:
             self._follow(item)
         except Exception as error:
@@ -113,3 +120,8 @@ class WireBoard(_Judge):
     def left(self) -> list[str]:
         """Messages that were not carried to their end."""
         return [line for flow in self.predictor.flows.values() for line in flow.left()]
+
+
+def opposite(way: str) -> str:
+    """The other direction."""
+    return way[::-1]
