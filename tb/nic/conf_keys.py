@@ -7,7 +7,7 @@ from typing import Any
 
 import cocotb
 
-from spec.codes import Access, CqeStatus, EventType
+from spec.codes import Access, CqeStatus
 from tb.axi_memory import Timing
 from tb.conformance import covers
 from tb.model.headers import Packet, Reth
@@ -16,8 +16,6 @@ from tb.nic.wire import Conn, Wire
 from tb.raw_driver import EVERY_RIGHT
 
 INVALID, ACCESS, OPERATION = 0x61, 0x62, 0x63
-WRITE_ONLY_RIGHTS = Access.LOCAL_WRITE | Access.REMOTE_WRITE
-ACCESS_EVENT, REQUEST_EVENT = EventType.QP_ACCESS_ERROR, EventType.QP_REQ_ERROR
 
 
 def requests(conn: Conn, reth: Reth) -> list[Packet]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import cocotb
@@ -213,3 +214,32 @@ async def shape_of_the_responses(dut: Any) -> None:
         nak = await conn.next()
         assert nak.aeth == Aeth(0x60, 8)
         assert len(wire.frames[-1]) == headers + 20
+
+
+@cocotb.test()
+@covers("ROCE-044", "ROCE-025", "ROCE-033")
+async def layout_of_atomics(dut: Any) -> None:
+    """Byte by byte: address, key, swap or add, compare, all in big endian."""
+    wire = await Wire.start(dut)
+    for gid in (0, 1):
+        conn = await wire.connect(gid=gid)
+        psn = 0x100
+        for op, opcode in ((WrOp.CMP_SWAP, 0x13), (WrOp.FETCH_ADD, 0x14)):
+            value, compare = 0x1122334455667788, 0x99AABBCCDDEEFF01
+            words = value.to_bytes(8, "little") + compare.to_bytes(8, "little")
+            entry = write_wqe(conn, 8, 40, op)
+            conn.post(replace(entry, data=entry.data | int.from_bytes(words, "little") << 128))
+            packet = await conn.next()
+            check_common(conn, packet, psn)
+            assert packet.bth.opcode == opcode
+            header = wire.frames[-1][(54, 74)[gid] : -4]
+            other = compare if op == WrOp.CMP_SWAP else 0
+            assert header.hex() == f"{PEER_VA:016x}{PEER_KEY:08x}{value:016x}{other:016x}"
+            check_by_scapy(wire.frames[-1])
+            old = 0x0102030405060708
+            conn.wire.give(
+                replace(conn.packet(Op.ATOMIC_ACK, psn=psn, atomic_ack=old), aeth=Aeth(0x1F, 1))
+            )
+            await conn.completion(status=CqeStatus.SUCCESS)
+            assert wire.memory[40:48] == old.to_bytes(8, "little")
+            psn += 1
