@@ -13,6 +13,7 @@ from tb.model.packets import decode
 
 PAUSE = 1500
 """Cycles for which the wire may stand still, at most."""
+CONGESTED = 3
 CLEAN: tuple[str, ...] = ()
 
 
@@ -24,8 +25,8 @@ class Note:
     packet: Packet  # as sent
     faults: tuple[str, ...] = CLEAN
     spoiled: bool = False  # a receiver must not act on it
-    copy: bool = False
     marked: bool = False
+    blemished: bool = False  # changed where no check looks: marks, priorities
 
 
 class WireFaults:
@@ -61,7 +62,7 @@ class WireFaults:
             frame = replace(frame, delay=frame.delay + self._rng.randint(1, self._overtake))
         out = [replace(frame, note=note)]
         if self._happens("duplicate", note):
-            again = Note(note.way, note.packet, ("duplicate",), copy=True)
+            again = Note(note.way, note.packet, ("duplicate",))
             late = straight.delay + self._rng.randint(0, self._overtake)
             out.append(replace(straight, delay=late, note=again))
         return out
@@ -89,7 +90,11 @@ class WireFaults:
         else:
             for _ in range(self._rng.choice([1, 1, 1, 2, 8])):
                 data = flip_bit(data, self._rng.randrange(14 * 8, len(data) * 8))
-        note.spoiled = note.spoiled or harmful(data)
+        if harmful(data):
+            note.spoiled = True
+        else:
+            note.blemished = True
+            note.marked = decode(data).path.ecn == CONGESTED
         return frame.changed(data)
 
 

@@ -27,6 +27,7 @@ class WireMonitor(uvm_monitor):
         self.arrived = uvm_analysis_port("arrived", self)
         self.spoiled: Counter[str] = Counter()  # frames that must be dropped, by direction
         self.delivered: Counter[str] = Counter()
+        self.blemished: Counter[str] = Counter()
 
     def note(self, way: str, frame: Frame) -> Note:
         """A frame leaves: it must be a packet that the reference reads, ICRC included."""
@@ -41,6 +42,7 @@ class WireMonitor(uvm_monitor):
         note = frame.note
         assert isinstance(note, Note)
         self.delivered[note.way] += 1
+        self.blemished[note.way] += note.blemished and not note.spoiled
         if note.spoiled:
             self.spoiled[note.way] += 1
         else:
