@@ -2,7 +2,10 @@
 +incdir+rtl/include
 rtl/admin/rnic_admin_ring.sv
 rtl/ram/ram_1w1r.sv
+rtl/admin/rnic_admin_refs.sv
+rtl/admin/rnic_admin_transition.sv
 rtl/admin/rnic_admin_check.sv
+rtl/admin/rnic_admin_orders.sv
 rtl/admin/rnic_admin.sv
 rtl/stream/stream_fifo.sv
 rtl/stream/stream_drain.sv

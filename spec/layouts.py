@@ -258,7 +258,7 @@ class AdminQueue(Record):
     eqn: int = bits(72, 8, "CQ: event queue")
     vector: int = bits(80, 8, "EQ: interrupt vector")
     pd: int = bits(96, 16, "SRQ: protection domain")
-    limit: int = bits(112, 16, "SRQ: event when fewer entries are left; 0 leaves it")
+    limit: int = bits(112, 16, "SRQ: event when fewer entries are left, once; MODIFY_SRQ: 0 leaves it")
     base: int = bits(128, 64, "bus address of the ring, 64-byte aligned")
     mod_count: int = bits(192, 16, "EQ: events per interrupt, 0 or 1 for none")
     mod_time: int = bits(208, 16, "EQ: microseconds an interrupt may wait, 0 for none")
@@ -303,6 +303,8 @@ class QpAttr(IntFlag):
     RNR_RETRY = 1 << 13
     SQ_PSN = 1 << 14
     MAX_RD_ATOMIC = 1 << 15
+    CUR_STATE = 1 << 16
+    EN_SQD_ASYNC_NOTIFY = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +316,7 @@ class AdminModifyQp(Record):
     tag: int = bits(16, 16, "returned in the completion")
     number: int = bits(32, 24, "queue pair number")
     state: int = bits(56, 3, "QpState to go to (with STATE)")
+    cur_state: int = bits(59, 3, "QpState the QP must be in (with CUR_STATE)")
     mask: QpAttr = bits(64, 32, "attributes present")
     dest_qpn: int = bits(96, 24, "peer's QPN")
     access: Access = bits(120, 6, "remote rights of this QP")
@@ -366,7 +369,7 @@ class AdminCqe(Record):
     tag: int = bits(0, 16, "of the command")
     status: int = bits(16, 8, "AdminStatus")
     sq_head: int = bits(32, 16, "commands fetched so far")
-    detail: int = bits(64, 64, "state (QUERY_QP), indices (QUERY_CQ, QUERY_SRQ), or offending value")
+    detail: int = bits(64, 64, "QUERY_QP: state; QUERY_CQ, QUERY_SRQ: producer, consumer << 32; SRQ: armed limit << 48")
     data: int = bits(128, 352, "QUERY: bytes 8 to 51 of the record a MODIFY or REGISTER would carry")
     phase: int = bits(511, 1, "1 on the first pass over the ring, then toggling")
 

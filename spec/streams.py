@@ -546,3 +546,22 @@ class EqConfig(Record):
     vector: int = auto(8, "interrupt vector")
     mod_count: int = auto(16, "events per interrupt")
     mod_time: int = auto(16, "microseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class SrqConfig(Record):
+    """A shared receive queue as rnic_admin sets it; without create and arm it is only asked."""
+
+    srqn: int = auto(16, "shared receive queue")
+    create: int = auto(1, "indices start at 0")
+    arm: int = auto(1, "limit is new; except with create it fires at once when fewer entries are left")
+    limit: int = auto(16, "event when fewer entries are left, once; 0 for none")
+
+
+@dataclass(frozen=True, slots=True)
+class SrqAnswer(Record):
+    """What an SrqConfig found: the queue as it was before the change."""
+
+    producer: int = auto(16, "producer index")
+    consumer: int = auto(16, "entries taken, free running")
+    limit: int = auto(16, "limit that is armed, 0 for none")

@@ -1,14 +1,14 @@
 // rnic_admin: carries out admin commands, one at a time.
 //
 //   ring ─► look up facts ─► check ─► steps, each if the command needs it ─► answer
+//             (refs)                   (what they say: orders)
 //
 // Steps, in this order: QP down, key, drain, context init, receive ring init, receive ring, QP
-// config, wake-up of its send queue, QP to ERR, CQ, EQ, references. What could still be used by a pipeline is first made
-// unreachable (state RESET, key invalid), then all pipelines are drained, and only then is
-// context cleared and the answer given: when the host sees the completion, nothing of the
-// adapter touches the object's memory any more.
-//
-// References: an EQ counts its CQs, a CQ and an SRQ their QPs; an object in use is not destroyed.
+// config, wake-up of its send queue, watch for the end of its drain, QP to ERR, CQ, EQ, SRQ,
+// references. What could still be used by a pipeline is first made unreachable (state RESET, key
+// invalid), then all pipelines are drained, and only then is context cleared and the answer given:
+// when the host sees the completion, nothing of the adapter touches the object's memory any more.
+// For SQD only queue and requester are drained: behind the completion no message starts.
 `include "streams.svh"
 `include "layouts.svh"
 `include "codes.svh"
@@ -70,6 +70,9 @@ module rnic_admin #(
   output logic [15:0]                 m_kick_data,
   output logic                        m_kick_valid,
   input  logic                        m_kick_ready,
+  output logic [15:0]                 m_watch_data,
+  output logic                        m_watch_valid,
+  input  logic                        m_watch_ready,
   output logic [QP_INIT_W-1:0]        init_data,
   output logic [INITS-1:0]            init_valid,
   input  logic [INITS-1:0]            init_ready,
@@ -84,7 +87,7 @@ module rnic_admin #(
   output logic                        m_key_valid,
   input  logic                        m_key_ready,
 
-  // Completion and event queues
+  // Completion, event and shared receive queues
   output logic [CQ_CONFIG_W-1:0]      m_cq_data,
   output logic                        m_cq_valid,
   input  logic                        m_cq_ready,
@@ -92,6 +95,10 @@ module rnic_admin #(
   output logic [EQ_CONFIG_W-1:0]      m_eq_data,
   output logic                        m_eq_valid,
   input  logic                        m_eq_ready,
+  output logic [SRQ_CONFIG_W-1:0]     m_srq_data,
+  output logic                        m_srq_valid,
+  input  logic                        m_srq_ready,
+  input  logic [SRQ_ANSWER_W-1:0]     srq_answer,
 
   // Events
   output logic                        ev_command_en
@@ -153,20 +160,18 @@ module rnic_admin #(
   assign admin_status = {cq_head, sq_head};
 
   admin_command_t   cmd;
-  admin_queue_t     queue;
   admin_create_qp_t create;
   admin_modify_qp_t modify;
-  admin_key_t       key;
   key_entry_t       entry;
-  cq_answer_t       answer;
+  cq_answer_t       cq_found;
+  srq_answer_t      srq_found;
 
-  assign cmd    = cmd_data;
-  assign queue  = cmd_data;
-  assign create = cmd_data;
-  assign modify = cmd_data;
-  assign key    = cmd_data;
-  assign entry  = lookup_entry;
-  assign answer = cq_answer;
+  assign cmd       = cmd_data;
+  assign create    = cmd_data;
+  assign modify    = cmd_data;
+  assign entry     = lookup_entry;
+  assign cq_found  = cq_answer;
+  assign srq_found = srq_answer;
 
   // ------------------------------------------------------------------ what the command needs
 
@@ -175,166 +180,92 @@ module rnic_admin #(
   logic op_create_qp;
   logic op_destroy_qp;
   logic op_modify_qp;
-  logic op_create_cq;
-  logic op_destroy_cq;
-  logic op_create_eq;
-  logic op_destroy_eq;
+  logic op_cq;
+  logic op_eq;
+  logic op_srq;
   logic op_create_srq;
   logic op_destroy_srq;
-  logic op_register;
   logic op_deregister;
   logic to_reset;
   logic to_err;
   logic to_rtr;
   logic to_rts;
+  logic to_sqd;
+  logic own_rq;
   logic [2:0] next_state;
 
   assign op_create_qp   = cmd.opcode == ADMIN_OP_CREATE_QP;
   assign op_destroy_qp  = cmd.opcode == ADMIN_OP_DESTROY_QP;
   assign op_modify_qp   = cmd.opcode == ADMIN_OP_MODIFY_QP;
-  assign op_create_cq   = cmd.opcode == ADMIN_OP_CREATE_CQ;
-  assign op_destroy_cq  = cmd.opcode == ADMIN_OP_DESTROY_CQ;
-  assign op_create_eq   = cmd.opcode == ADMIN_OP_CREATE_EQ;
-  assign op_destroy_eq  = cmd.opcode == ADMIN_OP_DESTROY_EQ;
+  assign op_cq          = cmd.opcode == ADMIN_OP_CREATE_CQ || cmd.opcode == ADMIN_OP_DESTROY_CQ
+                       || cmd.opcode == ADMIN_OP_RESIZE_CQ || cmd.opcode == ADMIN_OP_QUERY_CQ;
+  assign op_eq          = cmd.opcode == ADMIN_OP_CREATE_EQ || cmd.opcode == ADMIN_OP_DESTROY_EQ
+                       || cmd.opcode == ADMIN_OP_MODIFY_EQ;
   assign op_create_srq  = cmd.opcode == ADMIN_OP_CREATE_SRQ;
   assign op_destroy_srq = cmd.opcode == ADMIN_OP_DESTROY_SRQ;
-  assign op_register    = cmd.opcode == ADMIN_OP_REGISTER_KEY;
+  assign op_srq         = op_create_srq || op_destroy_srq || cmd.opcode == ADMIN_OP_MODIFY_SRQ
+                       || cmd.opcode == ADMIN_OP_QUERY_SRQ;
   assign op_deregister  = cmd.opcode == ADMIN_OP_DEREGISTER_KEY;
   assign to_reset       = op_modify_qp && next_state == QP_STATE_RESET;
   assign to_err         = op_modify_qp && next_state == QP_STATE_ERR;
   assign to_rtr         = op_modify_qp && next_state == QP_STATE_RTR;
   assign to_rts         = op_modify_qp && next_state == QP_STATE_RTS
                        && old_q.state == QP_STATE_RTR;
+  assign to_sqd         = op_modify_qp && next_state == QP_STATE_SQD
+                       && old_q.state == QP_STATE_RTS;
+  assign own_rq         = op_create_qp ? !create.use_srq : !old_q.use_srq;
 
   typedef enum logic [4:0] {
-    SWEEP, IDLE, LOOK, LOOK_WAIT, SETTLE, CHECK,
-    QP_DOWN, KEY, SPREAD, DRAIN, DRAIN_WAIT, INIT, RQ_INIT, RQ, QP, KICK, QP_ERR, CQ, EQ,
-    REFS, REFS_WAIT, REFS_WRITE, REPLY
+    IDLE, LOOK, CHECK,
+    QP_DOWN, KEY, SPREAD, DRAIN, DRAIN_WAIT, INIT, RQ_INIT, RQ, QP, KICK, WATCH, QP_ERR, CQ, EQ,
+    SRQ, REFS, REFS_WAIT, REPLY
   } state_e;
 
   state_e            state_q;
-  logic [1:0]        look_q;
   logic [3:0]        drain_q;
+  logic [3:0]        drain_last;
   logic [3:0]        spread_q;
   logic [INITS-1:0]  init_left_q;
+  logic              init_done;
   logic [7:0]        check_status;
-  logic              own_rq;
 
-  assign own_rq = op_create_qp ? !create.use_srq : !old_q.use_srq;
+  // ------------------------------------------------------------------ facts, check
 
-  // ------------------------------------------------------------------ references
+  logic own_exists;
+  logic own_used;
+  logic ref_a_exists;
+  logic ref_b_exists;
+  logic ref_c_exists;
+  logic look_en;
+  logic look_done_en;
+  logic update_en;
+  logic update_done_en;
+  logic step_refs;
 
-  localparam logic [1:0] REF_EQ  = 2'd0;
-  localparam logic [1:0] REF_CQ  = 2'd1;
-  localparam logic [1:0] REF_SRQ = 2'd2;
-  localparam int REF_N_W = CQ_COUNT > SRQ_COUNT ? $clog2(CQ_COUNT) : $clog2(SRQ_COUNT);
+  assign look_en   = state_q == IDLE && cmd_valid && ready;
+  assign update_en = state_q == REFS && step_refs;
 
-  typedef struct packed {
-    logic        exists;
-    logic [15:0] users;
-    logic [7:0]  eqn;      // a CQ's event queue
-  } ref_t;
-  localparam int REF_W = 25;
-
-  logic [REF_N_W+1:0] sweep_q;
-  logic [REF_W-1:0]   ref_bits;
-  logic [REF_W-1:0]   ref_wr_bits;
-  logic               ref_wr_en;
-  logic               ref_rd_en;
-  logic [REF_N_W+1:0] ref_addr;
-  logic [1:0]         ref_kind;
-  logic [15:0]        ref_number;
-  logic               ref_used;     // the look or the change number look_q applies
-  ref_t               ref_now;
-  ref_t               ref_new;
-  ref_t               own_q;
-  logic               ref_a_q;
-  logic               ref_b_q;
-  logic               ref_c_q;
-  logic [1:0]         own_kind;
-  logic               sweeping;
-
-  always_comb begin
-    own_kind = REF_EQ;
-    case (cmd.opcode)
-      ADMIN_OP_CREATE_CQ, ADMIN_OP_DESTROY_CQ,
-      ADMIN_OP_RESIZE_CQ, ADMIN_OP_QUERY_CQ:    own_kind = REF_CQ;
-      ADMIN_OP_CREATE_SRQ, ADMIN_OP_MODIFY_SRQ,
-      ADMIN_OP_QUERY_SRQ, ADMIN_OP_DESTROY_SRQ: own_kind = REF_SRQ;
-      default:                                  own_kind = REF_EQ;
-    endcase
-  end
-
-  // Four places: 0 the object itself, 1 to 3 what it leans on.
-  always_comb begin
-    ref_kind   = own_kind;
-    ref_number = 16'(cmd.number);
-    ref_used   = 1'b1;
-    case (look_q)
-      2'd0: ref_used = op_create_eq || op_destroy_eq || op_create_cq || op_destroy_cq
-                    || op_create_srq || op_destroy_srq || state_q == LOOK || state_q == LOOK_WAIT;
-      2'd1: begin
-        ref_kind   = op_create_cq || op_destroy_cq ? REF_EQ : REF_CQ;
-        ref_number = op_create_qp ? create.send_cq : op_destroy_qp ? old_q.send_cq
-                   : {8'd0, op_create_cq ? queue.eqn : own_q.eqn};
-        ref_used   = op_create_qp || op_destroy_qp || op_create_cq || op_destroy_cq;
-      end
-      2'd2: begin
-        ref_kind   = REF_CQ;
-        ref_number = op_create_qp ? create.recv_cq : old_q.recv_cq;
-        ref_used   = op_create_qp || op_destroy_qp;
-      end
-      default: begin
-        ref_kind   = REF_SRQ;
-        ref_number = op_create_qp ? {1'b0, create.srq} : old_q.rq_id - 16'(QP_COUNT);
-        ref_used   = (op_create_qp || op_destroy_qp) && !own_rq;
-      end
-    endcase
-  end
-
-  // An out-of-range number must not alias an object that exists.
-  logic ref_in_range;
-  always_comb begin
-    case (ref_kind)
-      REF_EQ:  ref_in_range = ref_number < 16'(EQ_COUNT);
-      REF_CQ:  ref_in_range = ref_number < 16'(CQ_COUNT);
-      default: ref_in_range = ref_number < 16'(SRQ_COUNT);
-    endcase
-  end
-
-  assign ref_now   = ref_bits;
-  assign ref_addr  = {ref_kind, ref_number[REF_N_W-1:0]};
-  assign ref_rd_en = state_q == LOOK || state_q == REFS;
-  assign ref_wr_en = state_q == SWEEP || (state_q == REFS_WRITE && ref_used);
-
-  always_comb begin
-    ref_new = ref_now;
-    if (look_q == 2'd0) begin
-      ref_new        = '0;
-      ref_new.exists = op_create_eq || op_create_cq || op_create_srq;
-      ref_new.eqn    = queue.eqn;
-    end else if (op_create_qp || op_create_cq) begin
-      ref_new.users = ref_now.users + 16'd1;
-    end else begin
-      ref_new.users = ref_now.users - 16'd1;
-    end
-  end
-  assign ref_wr_bits = state_q == SWEEP ? '0 : ref_new;
-
-  ram_1w1r #(
-    .DATA_W (REF_W),
-    .DEPTH  (4 << REF_N_W)
+  rnic_admin_refs #(
+    .QP_COUNT  (QP_COUNT),
+    .CQ_COUNT  (CQ_COUNT),
+    .EQ_COUNT  (EQ_COUNT),
+    .SRQ_COUNT (SRQ_COUNT)
   ) u_refs (
     .clk,
-    .wr_en   (ref_wr_en),
-    .wr_addr (sweeping ? sweep_q : ref_addr),
-    .wr_data (ref_wr_bits),
-    .rd_en   (ref_rd_en),
-    .rd_addr (ref_addr),
-    .rd_data (ref_bits)
+    .rst,
+    .ready,
+    .cmd_data,
+    .qp_cfg (old_q),
+    .look_en,
+    .look_done_en,
+    .update_en,
+    .update_done_en,
+    .own_exists,
+    .own_used,
+    .ref_a_exists,
+    .ref_b_exists,
+    .ref_c_exists
   );
-
-  // ------------------------------------------------------------------ check
 
   rnic_admin_check #(
     .QP_COUNT  (QP_COUNT),
@@ -346,11 +277,11 @@ module rnic_admin #(
   ) u_check (
     .cmd_data,
     .cmd_error,
-    .own_exists   (own_q.exists),
-    .own_used     (own_q.users != '0),
-    .ref_a_exists (ref_a_q),
-    .ref_b_exists (ref_b_q),
-    .ref_c_exists (ref_c_q),
+    .own_exists,
+    .own_used,
+    .ref_a_exists,
+    .ref_b_exists,
+    .ref_c_exists,
     .qp_cfg       (old_q),
     .key_entry    (lookup_entry),
     .status       (check_status),
@@ -371,58 +302,33 @@ module rnic_admin #(
   logic step_rq;
   logic step_qp;
   logic step_kick;
-  logic step_cq;
-  logic step_eq;
-  logic step_refs;
-  logic refs_last;
+  logic step_watch;
 
-  assign step_qp_down = to_reset || op_destroy_qp;
-  assign step_key     = op_register || op_deregister;
+  assign step_qp_down = to_reset || to_sqd || op_destroy_qp;
+  assign step_key     = cmd.opcode == ADMIN_OP_REGISTER_KEY || op_deregister;
   assign step_drain   = step_qp_down || op_deregister || op_destroy_srq;
   assign step_init    = op_create_qp || op_destroy_qp || to_reset || to_rtr || to_rts;
   assign step_rq_init = op_create_srq || ((op_create_qp || to_reset) && own_rq);
   assign step_rq      = op_create_srq || op_destroy_srq
                      || ((op_create_qp || op_destroy_qp) && own_rq);
-  assign step_qp      = op_create_qp || (op_modify_qp && !to_reset && !to_err);
+  assign step_qp      = op_create_qp || (op_modify_qp && !to_reset && !to_sqd && !to_err);
   assign step_kick    = op_modify_qp && next_state == QP_STATE_RTS && old_q.state == QP_STATE_SQD;
-  assign step_cq      = own_kind == REF_CQ;
-  assign step_eq      = op_create_eq || op_destroy_eq || cmd.opcode == ADMIN_OP_MODIFY_EQ;
-  assign step_refs    = op_create_qp || op_destroy_qp || op_create_cq || op_destroy_cq
-                     || op_create_eq || op_destroy_eq || op_create_srq || op_destroy_srq;
-  assign refs_last    = look_q == 2'd3;
+  assign step_watch   = to_sqd && (modify.mask & QP_ATTR_EN_SQD_ASYNC_NOTIFY) != '0;
+  assign step_refs    = op_create_qp || op_destroy_qp || op_create_srq || op_destroy_srq
+                     || cmd.opcode == ADMIN_OP_CREATE_CQ || cmd.opcode == ADMIN_OP_DESTROY_CQ
+                     || cmd.opcode == ADMIN_OP_CREATE_EQ || cmd.opcode == ADMIN_OP_DESTROY_EQ;
 
-  logic sweep_last;
-  assign sweeping   = state_q == SWEEP;
-  assign sweep_last = sweep_q == '1;
-  assign ready      = !sweeping;
+  // The first two drains are those of queue and requester.
+  assign drain_last = to_sqd ? 4'd1 : 4'(DRAINS - 1);
+  assign init_done  = (init_left_q & ~init_ready) == '0;
 
   always_ff @(posedge clk) begin
+    // Two cycles behind the number, and the look takes more.
+    if (state_q == LOOK) old_q <= qp_rd_cfg;
+
     case (state_q)
-      SWEEP: begin
-        sweep_q <= sweep_q + 1'b1;
-        if (sweep_last) state_q <= IDLE;
-      end
-      IDLE: begin
-        look_q <= '0;
-        if (cmd_valid) state_q <= LOOK;
-      end
-      LOOK: state_q <= LOOK_WAIT;
-      LOOK_WAIT: begin
-        case (look_q)
-          2'd0:    own_q   <= ref_now;
-          2'd1:    ref_a_q <= ref_in_range && ref_now.exists;
-          2'd2:    ref_b_q <= ref_in_range && ref_now.exists;
-          default: ref_c_q <= ref_in_range && ref_now.exists;
-        endcase
-        look_q  <= look_q + 2'd1;
-        old_q   <= qp_rd_cfg;
-        if (refs_last) state_q <= SETTLE;
-        else           state_q <= LOOK;
-      end
-      SETTLE: begin
-        old_q   <= qp_rd_cfg;
-        state_q <= CHECK;
-      end
+      IDLE:    if (look_en) state_q <= LOOK;
+      LOOK:    if (look_done_en) state_q <= CHECK;
       CHECK: begin
         rsp_status_q <= check_status;
         drain_q      <= '0;
@@ -443,42 +349,37 @@ module rnic_admin #(
       end
       DRAIN_WAIT: if (drain_done_en[drain_q[$clog2(DRAINS)-1:0]]) begin
         drain_q <= drain_q + 4'd1;
-        if (drain_q == 4'(DRAINS - 1)) state_q <= INIT;
-        else                           state_q <= DRAIN;
+        if (drain_q == drain_last) state_q <= INIT;
+        else                       state_q <= DRAIN;
       end
-      INIT:    if (!step_init || (init_left_q & ~init_ready) == '0) state_q <= RQ_INIT;
-      RQ_INIT: if (!step_rq_init || (init_left_q & ~init_ready) == '0) state_q <= RQ;
-      RQ:      if (!step_rq || m_rq_ready) state_q <= QP;
-      QP:      if (!step_qp || m_qp_ready) state_q <= KICK;
-      KICK:    if (!step_kick || m_kick_ready) state_q <= QP_ERR;
-      QP_ERR:  if (!to_err || m_error_ready) state_q <= CQ;
-      CQ:      if (!step_cq || m_cq_ready) state_q <= EQ;
-      EQ:      if (!step_eq || m_eq_ready) begin
-        look_q <= '0;
-        if (step_refs) state_q <= REFS;
+      INIT:      if (!step_init || init_done) state_q <= RQ_INIT;
+      RQ_INIT:   if (!step_rq_init || init_done) state_q <= RQ;
+      RQ:        if (!step_rq || m_rq_ready) state_q <= QP;
+      QP:        if (!step_qp || m_qp_ready) state_q <= KICK;
+      KICK:      if (!step_kick || m_kick_ready) state_q <= WATCH;
+      WATCH:     if (!step_watch || m_watch_ready) state_q <= QP_ERR;
+      QP_ERR:    if (!to_err || m_error_ready) state_q <= CQ;
+      CQ:        if (!op_cq || m_cq_ready) state_q <= EQ;
+      EQ:        if (!op_eq || m_eq_ready) state_q <= SRQ;
+      SRQ:       if (!op_srq || m_srq_ready) state_q <= REFS;
+      REFS: begin
+        if (step_refs) state_q <= REFS_WAIT;
         else           state_q <= REPLY;
       end
-      REFS:      state_q <= REFS_WAIT;
-      REFS_WAIT: state_q <= REFS_WRITE;
-      REFS_WRITE: begin
-        look_q <= look_q + 2'd1;
-        if (refs_last) state_q <= REPLY;
-        else           state_q <= REFS;
-      end
-      REPLY:   if (rsp_ready) state_q <= IDLE;
-      default: state_q <= IDLE;
+      REFS_WAIT: if (update_done_en) state_q <= REPLY;
+      REPLY:     if (rsp_ready) state_q <= IDLE;
+      default:   state_q <= IDLE;
     endcase
 
     // Every block is told once for each of the two kinds of init.
-    if (state_q == INIT || state_q == RQ_INIT) init_left_q <= init_left_q & ~init_ready;
-    if ((state_q == INIT || state_q == RQ_INIT) && (init_left_q & ~init_ready) == '0)
-      init_left_q <= '1;
-    if ((state_q == INIT && !step_init) || (state_q == RQ_INIT && !step_rq_init))
+    if ((state_q == INIT && step_init && !init_done)
+        || (state_q == RQ_INIT && step_rq_init && !init_done))
+      init_left_q <= init_left_q & ~init_ready;
+    else
       init_left_q <= '1;
 
     if (rst) begin
-      state_q     <= SWEEP;
-      sweep_q     <= '0;
+      state_q     <= IDLE;
       init_left_q <= '1;
     end
   end
@@ -491,170 +392,43 @@ module rnic_admin #(
     assign drain_req_en[i] = state_q == DRAIN && step_drain && drain_q == 4'(i);
   end
 
-  // ------------------------------------------------------------------ the messages
+  // ------------------------------------------------------------------ orders
 
-  qp_write_t  qp_write;
-  qp_config_t qp_new;
-  rq_write_t  rq_write;
-  rq_config_t rq_new;
-  qp_error_t  qp_error;
-  qp_init_t   init;
-  key_write_t key_write;
-  key_entry_t key_new;
-  cq_config_t cq_cfg;
-  eq_config_t eq_cfg;
-  logic [15:0] given;
-  logic [31:0] mask;
+  logic ring_round;
+  assign ring_round = state_q == RQ_INIT;
 
-  assign mask  = modify.mask;
-  assign given = mask[15:0];
+  rnic_admin_orders #(
+    .QP_COUNT (QP_COUNT)
+  ) u_orders (
+    .cmd_data,
+    .qp_cfg     (old_q),
+    .next_state,
+    .ring_round,
+    .qp_data    (m_qp_data),
+    .rq_data    (m_rq_data),
+    .error_data (m_error_data),
+    .init_data,
+    .key_data   (m_key_data),
+    .cq_data    (m_cq_data),
+    .eq_data    (m_eq_data),
+    .srq_data   (m_srq_data)
+  );
 
-  always_comb begin
-    qp_new = old_q;
-    if (op_create_qp) begin
-      qp_new         = '0;
-      qp_new.exists  = 1'b1;
-      qp_new.qp_type = create.qp_type;
-      qp_new.pd      = create.pd;
-      qp_new.send_cq = create.send_cq;
-      qp_new.recv_cq = create.recv_cq;
-      qp_new.use_srq = create.use_srq;
-      qp_new.rq_id   = create.use_srq ? 16'(QP_COUNT) + {1'b0, create.srq} : 16'(cmd.number);
-      qp_new.sq_base = create.sq_base;
-      qp_new.sq_log  = create.sq_log;
-    end else if (step_qp_down) begin
-      qp_new.state  = QP_STATE_RESET;
-      qp_new.exists = !op_destroy_qp;
-    end else begin
-      qp_new.state = next_state;
-      if ((given & QP_ATTR_ACCESS_FLAGS) != '0)       qp_new.access = modify.access;
-      if ((given & QP_ATTR_PKEY_INDEX) != '0)         qp_new.pkey = modify.pkey;
-      if ((given & QP_ATTR_QKEY) != '0)               qp_new.qkey = modify.qkey;
-      if ((given & QP_ATTR_PATH_MTU) != '0)           qp_new.path_mtu = modify.path_mtu;
-      if ((given & QP_ATTR_DEST_QPN) != '0)           qp_new.dest_qpn = modify.dest_qpn;
-      if ((given & QP_ATTR_MAX_DEST_RD_ATOMIC) != '0) qp_new.max_dest_rd_atomic = modify.max_dest_rd_atomic;
-      if ((given & QP_ATTR_MIN_RNR_TIMER) != '0)      qp_new.min_rnr_timer = modify.min_rnr_timer;
-      if ((given & QP_ATTR_TIMEOUT) != '0)            qp_new.timeout = modify.timeout;
-      if ((given & QP_ATTR_RETRY_CNT) != '0)          qp_new.retry_cnt = modify.retry_cnt;
-      if ((given & QP_ATTR_RNR_RETRY) != '0)          qp_new.rnr_retry = modify.rnr_retry;
-      if ((given & QP_ATTR_MAX_RD_ATOMIC) != '0)      qp_new.max_rd_atomic = modify.max_rd_atomic;
-      if ((given & QP_ATTR_AV) != '0) begin
-        qp_new.dest_gid      = modify.dest_gid;
-        qp_new.dest_mac      = modify.dest_mac;
-        qp_new.sgid_index    = modify.sgid_index;
-        qp_new.vlan_valid    = modify.vlan_valid;
-        qp_new.vlan          = modify.vlan;
-        qp_new.traffic_class = modify.traffic_class;
-        qp_new.hop_limit     = modify.hop_limit;
-        qp_new.flow_label    = modify.flow_label;
-        qp_new.udp_sport     = modify.udp_sport;
-      end
-    end
-    qp_write            = '0;
-    qp_write.qpn        = 16'(cmd.number);
-    qp_write.state_only = step_qp_down;
-    qp_write.cfg        = qp_new;
-  end
-
-  assign m_qp_data  = qp_write;
-  assign m_qp_valid = (state_q == QP_DOWN && step_qp_down) || (state_q == QP && step_qp);
-
-  always_comb begin
-    rq_new          = '0;
-    rq_new.exists   = op_create_qp || op_create_srq;
-    rq_new.base     = op_create_srq ? queue.base : create.rq_base;
-    rq_new.log_size = op_create_srq ? queue.log_size : create.rq_log;
-    rq_new.pd       = op_create_srq ? queue.pd : create.pd;
-    rq_write        = '0;
-    rq_write.rq_id  = own_kind == REF_SRQ ? 16'(QP_COUNT) + 16'(cmd.number) : 16'(cmd.number);
-    rq_write.cfg    = rq_new;
-  end
-
-  assign m_rq_data  = rq_write;
-  assign m_rq_valid = state_q == RQ && step_rq;
-
-  always_comb begin
-    qp_error        = '0;
-    qp_error.qpn    = 16'(cmd.number);
-    qp_error.status = CQE_STATUS_WR_FLUSH_ERR;
-  end
-
-  // Work that was posted while the queue drained.
-  assign m_kick_data  = 16'(cmd.number);
-  assign m_kick_valid = state_q == KICK && step_kick;
-
-  assign m_error_data  = qp_error;
+  assign m_qp_valid    = (state_q == QP_DOWN && step_qp_down) || (state_q == QP && step_qp);
+  assign m_rq_valid    = state_q == RQ && step_rq;
   assign m_error_valid = state_q == QP_ERR && to_err;
+  assign m_key_valid   = state_q == KEY && step_key;
+  assign m_cq_valid    = state_q == CQ && op_cq;
+  assign m_eq_valid    = state_q == EQ && op_eq;
+  assign m_srq_valid   = state_q == SRQ && op_srq;
+  assign init_valid    = (state_q == INIT && step_init) || (state_q == RQ_INIT && step_rq_init)
+                       ? init_left_q : '0;
 
-  always_comb begin
-    init     = '0;
-    init.qpn = 16'(cmd.number);
-    init.op  = QP_INIT_OP_CREATE;
-    if (state_q == RQ_INIT) begin
-      init.op  = QP_INIT_OP_RQ_CREATE;
-      init.qpn = rq_write.rq_id;
-    end else if (to_rtr) begin
-      init.op  = QP_INIT_OP_RTR;
-      init.psn = modify.rq_psn;
-    end else if (to_rts) begin
-      init.op  = QP_INIT_OP_RTS;
-      init.psn = modify.sq_psn;
-    end else if (op_destroy_qp) begin
-      init.op  = QP_INIT_OP_DESTROY;
-    end
-  end
-
-  assign init_data  = init;
-  assign init_valid = (state_q == INIT && step_init) || (state_q == RQ_INIT && step_rq_init)
-                    ? init_left_q : '0;
-
-  always_comb begin
-    key_new = '0;
-    if (op_register) begin
-      key_new.key        = key.key;
-      key_new.valid      = key.kind != KEY_KIND_FAST_REG;
-      key_new.kind       = key.kind;
-      key_new.access     = key.access;
-      key_new.direct     = key.direct;
-      key_new.page_shift = key.page_shift;
-      key_new.pd         = key.pd;
-      key_new.base       = key.base;
-      key_new.length     = key.length;
-      key_new.pages      = key.pages;
-      if (key.kind == KEY_KIND_FAST_REG) key_new.limit = key.length[23:0];
-    end
-    key_write       = '0;
-    key_write.index = cmd.number;
-    key_write.entry = key_new;
-  end
-
-  assign m_key_data  = key_write;
-  assign m_key_valid = state_q == KEY && step_key;
-
-  always_comb begin
-    cq_cfg          = '0;
-    cq_cfg.cqn      = 16'(cmd.number);
-    cq_cfg.exists   = !op_destroy_cq;
-    cq_cfg.keep     = cmd.opcode == ADMIN_OP_RESIZE_CQ;
-    cq_cfg.query    = cmd.opcode == ADMIN_OP_QUERY_CQ;
-    cq_cfg.base     = queue.base;
-    cq_cfg.log_size = queue.log_size;
-    cq_cfg.eqn      = queue.eqn;
-    eq_cfg           = '0;
-    eq_cfg.eqn       = 8'(cmd.number);
-    eq_cfg.exists    = !op_destroy_eq;
-    eq_cfg.keep      = cmd.opcode == ADMIN_OP_MODIFY_EQ;
-    eq_cfg.base      = queue.base;
-    eq_cfg.log_size  = queue.log_size;
-    eq_cfg.vector    = queue.vector;
-    eq_cfg.mod_count = queue.mod_count;
-    eq_cfg.mod_time  = queue.mod_time;
-  end
-
-  assign m_cq_data  = cq_cfg;
-  assign m_cq_valid = state_q == CQ && step_cq;
-  assign m_eq_data  = eq_cfg;
-  assign m_eq_valid = state_q == EQ && step_eq;
+  // Work that was posted while the queue drained; and whose drain the host asks to hear of.
+  assign m_kick_data   = 16'(cmd.number);
+  assign m_kick_valid  = state_q == KICK && step_kick;
+  assign m_watch_data  = 16'(cmd.number);
+  assign m_watch_valid = state_q == WATCH && step_watch;
 
   // ------------------------------------------------------------------ the answer
 
@@ -705,8 +479,10 @@ module rnic_admin #(
         rsp_data_q   <= key_bits[415:64];
       end
     end
-    if (state_q == CQ && step_cq && m_cq_ready)
-      rsp_detail_q <= {7'd0, answer.bad, answer.consumer, 8'd0, answer.producer};
+    if (m_cq_valid && m_cq_ready)
+      rsp_detail_q <= {7'd0, cq_found.bad, cq_found.consumer, 8'd0, cq_found.producer};
+    if (m_srq_valid && m_srq_ready)
+      rsp_detail_q <= {srq_found.limit, srq_found.consumer, 16'd0, srq_found.producer};
     if (rst) replied_q <= 1'b0;
   end
 

@@ -60,59 +60,21 @@ module rnic_admin_check #(
 
   // ------------------------------------------------------------------ QP transitions
 
-  localparam logic [15:0] ATTR_INIT  = QP_ATTR_PKEY_INDEX | QP_ATTR_PORT | QP_ATTR_ACCESS_FLAGS;
-  localparam logic [15:0] ATTR_RTR   = QP_ATTR_AV | QP_ATTR_PATH_MTU | QP_ATTR_DEST_QPN
-                                     | QP_ATTR_RQ_PSN | QP_ATTR_MAX_DEST_RD_ATOMIC
-                                     | QP_ATTR_MIN_RNR_TIMER;
-  localparam logic [15:0] ATTR_RTS   = QP_ATTR_TIMEOUT | QP_ATTR_RETRY_CNT | QP_ATTR_RNR_RETRY
-                                     | QP_ATTR_SQ_PSN | QP_ATTR_MAX_RD_ATOMIC;
-  localparam logic [15:0] ATTR_LIVE  = QP_ATTR_ACCESS_FLAGS | QP_ATTR_MIN_RNR_TIMER;
-  localparam logic [15:0] ATTR_SQD   = QP_ATTR_PORT | QP_ATTR_AV | QP_ATTR_TIMEOUT
-                                     | QP_ATTR_RETRY_CNT | QP_ATTR_RNR_RETRY
-                                     | QP_ATTR_MAX_RD_ATOMIC | QP_ATTR_MAX_DEST_RD_ATOMIC
-                                     | QP_ATTR_ACCESS_FLAGS | QP_ATTR_PKEY_INDEX
-                                     | QP_ATTR_MIN_RNR_TIMER;
-
-  logic [31:0] mask;
-  logic [15:0] given;
-  logic [15:0] required;
-  logic [15:0] optional;
+  logic [31:0] given;
+  logic [31:0] required;
+  logic [31:0] optional;
   logic        allowed;
-  logic [2:0]  from;
 
-  assign mask       = modify.mask;
-  assign given      = mask[15:0] & ~QP_ATTR_STATE;
-  assign from       = qp.state;
-  assign next_state = (mask[15:0] & QP_ATTR_STATE) != '0 ? modify.state : from;
+  assign given      = modify.mask & ~QP_ATTR_STATE;
+  assign next_state = (modify.mask & QP_ATTR_STATE) != '0 ? modify.state : qp.state;
 
-  always_comb begin
-    allowed  = 1'b1;
-    required = '0;
-    optional = '0;
-    if (next_state == QP_STATE_RESET) begin
-      allowed = 1'b1;
-    end else if (next_state == QP_STATE_ERR) begin
-      allowed = from != QP_STATE_RESET;
-    end else begin
-      case ({from, next_state})
-        {QP_STATE_RESET, QP_STATE_INIT}: required = ATTR_INIT;
-        {QP_STATE_INIT,  QP_STATE_INIT}: optional = ATTR_INIT;
-        {QP_STATE_INIT,  QP_STATE_RTR}: begin
-          required = ATTR_RTR;
-          optional = QP_ATTR_ACCESS_FLAGS | QP_ATTR_PKEY_INDEX;
-        end
-        {QP_STATE_RTR,   QP_STATE_RTS}: begin
-          required = ATTR_RTS;
-          optional = ATTR_LIVE;
-        end
-        {QP_STATE_RTS,   QP_STATE_RTS}: optional = ATTR_LIVE;
-        {QP_STATE_RTS,   QP_STATE_SQD}: optional = '0;
-        {QP_STATE_SQD,   QP_STATE_SQD}: optional = ATTR_SQD;
-        {QP_STATE_SQD,   QP_STATE_RTS}: optional = ATTR_LIVE;
-        default:                        allowed  = 1'b0;
-      endcase
-    end
-  end
+  rnic_admin_transition u_transition (
+    .from (qp.state),
+    .to   (next_state),
+    .allowed,
+    .required,
+    .optional
+  );
 
   logic [15:0] pkey;
   logic        pkey_ok;
@@ -204,9 +166,8 @@ module rnic_admin_check #(
         if (!srqn_known)                           status = ADMIN_STATUS_BAD_PARAM_SRQN;
         else if (own_exists)                       status = ADMIN_STATUS_IN_USE;
         else if (!ring_aligned)                    status = ADMIN_STATUS_BAD_PARAM_ADDRESS;
-        else if (queue.limit != '0)                status = ADMIN_STATUS_BAD_PARAM_RESERVED;
       end
-      ADMIN_OP_QUERY_SRQ, ADMIN_OP_DESTROY_SRQ: begin
+      ADMIN_OP_MODIFY_SRQ, ADMIN_OP_QUERY_SRQ, ADMIN_OP_DESTROY_SRQ: begin
         if (!srqn_known)                           status = ADMIN_STATUS_BAD_PARAM_SRQN;
         else if (!own_exists)                      status = ADMIN_STATUS_NOT_FOUND;
         else if (cmd.opcode == ADMIN_OP_DESTROY_SRQ && own_used)
@@ -226,9 +187,10 @@ module rnic_admin_check #(
         if (!qpn_known)                            status = ADMIN_STATUS_BAD_PARAM_QPN;
         else if (!qp.exists)                       status = ADMIN_STATUS_NOT_FOUND;
         else if (!allowed)                         status = ADMIN_STATUS_BAD_STATE;
-        else if (mask[31:16] != '0 || (required & ~given) != '0
-                 || (given & ~(required | optional)) != '0)
+        else if ((required & ~given) != '0 || (given & ~(required | optional)) != '0)
                                                    status = ADMIN_STATUS_BAD_PARAM_MASK;
+        else if ((given & QP_ATTR_CUR_STATE) != '0 && modify.cur_state != qp.state)
+                                                   status = ADMIN_STATUS_BAD_STATE;
         else if ((given & QP_ATTR_PATH_MTU) != '0 && !mtu_ok)
                                                    status = ADMIN_STATUS_BAD_PARAM_MTU;
         else if (!reads_ok)                        status = ADMIN_STATUS_BAD_PARAM_READS;

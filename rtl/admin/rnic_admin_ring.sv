@@ -2,7 +2,8 @@
 //
 // Fetches one 64-byte command at a time, hands it on, and writes its completion, with the phase
 // bit, when the answer is there; the interrupt leaves behind the write response. Commands
-// end in the order in which they were posted. Disabling the queue resets both indices.
+// end in the order in which they were posted. Disabling the queue resets the indices; a command
+// under way ends without a completion, and nothing is fetched before that.
 //
 //   doorbell ─► read command ─► m_cmd ... s_rsp ─► write completion ─► m_irq
 `include "streams.svh"
@@ -71,6 +72,10 @@ module rnic_admin_ring (
   logic [15:0]    sq_slot;
   logic [15:0]    cq_slot;
   logic [15:0]    cq_size;
+  logic           off_q;        // was disabled: the indices are to be reset
+  logic           irq_q;        // an interrupt was wanted when the completion was written
+  logic [7:0]     irq_data_q;
+  logic [63:0]    addr_q;       // of the command, then of its completion
   logic           wreq_sent_q;
   logic           wdata_sent_q;
   logic           wreq_done;
@@ -83,7 +88,8 @@ module rnic_admin_ring (
   assign cq_slot = cq_head & (cq_size - 16'd1);
 
   // A command is fetched only when its completion has room.
-  assign work = admin_config.enable && sq_head != sq_tail_q && cq_head - cq_tail_q != cq_size;
+  assign work = admin_config.enable && !off_q
+             && sq_head != sq_tail_q && cq_head - cq_tail_q != cq_size;
 
   always_comb begin
     state_d = state_q;
@@ -92,10 +98,11 @@ module rnic_admin_ring (
       READ:    if (m_dma_ready) state_d = FETCH;
       FETCH:   if (s_dma_en) state_d = RUN;
       RUN:     if (m_cmd_ready) state_d = ANSWER;
-      ANSWER:  if (s_rsp_valid) state_d = DATA;
+      ANSWER:  if (s_rsp_valid && off_q) state_d = IDLE;
+               else if (s_rsp_valid) state_d = DATA;
       DATA:    if (wreq_done && wdata_done) state_d = DRAIN;
       DRAIN:   if (s_wdone_en) state_d = IRQ;
-      IRQ:     if (!admin_config.irq_enable || m_irq_ready) state_d = IDLE;
+      IRQ:     if (!irq_q || m_irq_ready) state_d = IDLE;
       default: state_d = IDLE;
     endcase
   end
@@ -115,6 +122,9 @@ module rnic_admin_ring (
 
   always_ff @(posedge clk) begin
     state_q <= state_d;
+    // An address that is offered stays, whatever the host does to the registers.
+    if (state_q == IDLE)   addr_q <= sq_base + {42'd0, sq_slot, 6'd0};
+    if (state_q == ANSWER) addr_q <= cq_base + {42'd0, cq_slot, 6'd0};
     if (doorbell_en) sq_tail_q <= doorbell_index;
     if (cq_index_en) cq_tail_q <= cq_index;
     if (state_q == FETCH && s_dma_en) begin
@@ -125,15 +135,23 @@ module rnic_admin_ring (
     if (state_q == ANSWER && s_rsp_valid) entry_q <= entry;
     wreq_sent_q  <= state_q == DATA && wreq_done && !(wreq_done && wdata_done);
     wdata_sent_q <= state_q == DATA && wdata_done && !(wreq_done && wdata_done);
-    if (state_q == DRAIN && s_wdone_en) cq_head <= cq_head + 16'd1;
-    if (!admin_config.enable && state_q == IDLE) begin
-      sq_head   <= '0;
-      cq_head   <= '0;
+    if (state_q == DRAIN && s_wdone_en) begin
+      cq_head    <= cq_head + 16'd1;
+      irq_q      <= admin_config.irq_enable;
+      irq_data_q <= admin_config.vector;
+    end
+    off_q <= !admin_config.enable || (off_q && state_q != IDLE);
+    if (off_q && state_q == IDLE) begin
+      sq_head <= '0;
+      cq_head <= '0;
+    end
+    if (!admin_config.enable) begin
       sq_tail_q <= '0;
       cq_tail_q <= '0;
     end
     if (rst) begin
       state_q      <= IDLE;
+      off_q        <= 1'b1;
       sq_head      <= '0;
       cq_head      <= '0;
       sq_tail_q    <= '0;
@@ -149,10 +167,10 @@ module rnic_admin_ring (
 
   always_comb begin
     dma         = '0;
-    dma.addr    = sq_base + {42'd0, sq_slot, 6'd0};
+    dma.addr    = addr_q;
     dma.length  = 13'd64;
     wreq        = '0;
-    wreq.addr   = cq_base + {42'd0, cq_slot, 6'd0};
+    wreq.addr   = addr_q;
     wreq.beats  = 7'd1;
     wdata       = '0;
     wdata.data  = entry_q;
@@ -170,7 +188,7 @@ module rnic_admin_ring (
   assign m_wreq_valid  = state_q == DATA && !wreq_sent_q;
   assign m_wdata_data  = wdata;
   assign m_wdata_valid = state_q == DATA && !wdata_sent_q;
-  assign m_irq_data    = admin_config.vector;
-  assign m_irq_valid   = state_q == IRQ && admin_config.irq_enable;
+  assign m_irq_data    = irq_data_q;
+  assign m_irq_valid   = state_q == IRQ && irq_q;
 
 endmodule

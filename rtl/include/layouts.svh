@@ -101,38 +101,42 @@ localparam logic [7:0] ADMIN_OP_QUERY_SRQ = 8'd17;
 localparam logic [7:0] ADMIN_OP_DESTROY_SRQ = 8'd18;
 
 // Attributes that a MODIFY_QP carries, named after the IBTA modifiers.
-localparam logic [15:0] QP_ATTR_STATE = 16'h0001;
+localparam logic [31:0] QP_ATTR_STATE = 32'h00000001;
 localparam int QP_ATTR_STATE_B = 0;
-localparam logic [15:0] QP_ATTR_ACCESS_FLAGS = 16'h0002;
+localparam logic [31:0] QP_ATTR_ACCESS_FLAGS = 32'h00000002;
 localparam int QP_ATTR_ACCESS_FLAGS_B = 1;
-localparam logic [15:0] QP_ATTR_PKEY_INDEX = 16'h0004;
+localparam logic [31:0] QP_ATTR_PKEY_INDEX = 32'h00000004;
 localparam int QP_ATTR_PKEY_INDEX_B = 2;
-localparam logic [15:0] QP_ATTR_PORT = 16'h0008;
+localparam logic [31:0] QP_ATTR_PORT = 32'h00000008;
 localparam int QP_ATTR_PORT_B = 3;
-localparam logic [15:0] QP_ATTR_QKEY = 16'h0010;
+localparam logic [31:0] QP_ATTR_QKEY = 32'h00000010;
 localparam int QP_ATTR_QKEY_B = 4;
-localparam logic [15:0] QP_ATTR_AV = 16'h0020;
+localparam logic [31:0] QP_ATTR_AV = 32'h00000020;
 localparam int QP_ATTR_AV_B = 5;
-localparam logic [15:0] QP_ATTR_PATH_MTU = 16'h0040;
+localparam logic [31:0] QP_ATTR_PATH_MTU = 32'h00000040;
 localparam int QP_ATTR_PATH_MTU_B = 6;
-localparam logic [15:0] QP_ATTR_DEST_QPN = 16'h0080;
+localparam logic [31:0] QP_ATTR_DEST_QPN = 32'h00000080;
 localparam int QP_ATTR_DEST_QPN_B = 7;
-localparam logic [15:0] QP_ATTR_RQ_PSN = 16'h0100;
+localparam logic [31:0] QP_ATTR_RQ_PSN = 32'h00000100;
 localparam int QP_ATTR_RQ_PSN_B = 8;
-localparam logic [15:0] QP_ATTR_MAX_DEST_RD_ATOMIC = 16'h0200;
+localparam logic [31:0] QP_ATTR_MAX_DEST_RD_ATOMIC = 32'h00000200;
 localparam int QP_ATTR_MAX_DEST_RD_ATOMIC_B = 9;
-localparam logic [15:0] QP_ATTR_MIN_RNR_TIMER = 16'h0400;
+localparam logic [31:0] QP_ATTR_MIN_RNR_TIMER = 32'h00000400;
 localparam int QP_ATTR_MIN_RNR_TIMER_B = 10;
-localparam logic [15:0] QP_ATTR_TIMEOUT = 16'h0800;
+localparam logic [31:0] QP_ATTR_TIMEOUT = 32'h00000800;
 localparam int QP_ATTR_TIMEOUT_B = 11;
-localparam logic [15:0] QP_ATTR_RETRY_CNT = 16'h1000;
+localparam logic [31:0] QP_ATTR_RETRY_CNT = 32'h00001000;
 localparam int QP_ATTR_RETRY_CNT_B = 12;
-localparam logic [15:0] QP_ATTR_RNR_RETRY = 16'h2000;
+localparam logic [31:0] QP_ATTR_RNR_RETRY = 32'h00002000;
 localparam int QP_ATTR_RNR_RETRY_B = 13;
-localparam logic [15:0] QP_ATTR_SQ_PSN = 16'h4000;
+localparam logic [31:0] QP_ATTR_SQ_PSN = 32'h00004000;
 localparam int QP_ATTR_SQ_PSN_B = 14;
-localparam logic [15:0] QP_ATTR_MAX_RD_ATOMIC = 16'h8000;
+localparam logic [31:0] QP_ATTR_MAX_RD_ATOMIC = 32'h00008000;
 localparam int QP_ATTR_MAX_RD_ATOMIC_B = 15;
+localparam logic [31:0] QP_ATTR_CUR_STATE = 32'h00010000;
+localparam int QP_ATTR_CUR_STATE_B = 16;
+localparam logic [31:0] QP_ATTR_EN_SQD_ASYNC_NOTIFY = 32'h00020000;
+localparam int QP_ATTR_EN_SQD_ASYNC_NOTIFY_B = 17;
 
 // One piece of local memory.
 typedef struct packed {
@@ -259,7 +263,7 @@ typedef struct packed {
   logic [15:0] mod_time;           // 223:208 EQ: microseconds an interrupt may wait, 0 for none
   logic [15:0] mod_count;          // 207:192 EQ: events per interrupt, 0 or 1 for none
   logic [63:0] base;               // 191:128 bus address of the ring, 64-byte aligned
-  logic [15:0] limit;              // 127:112 SRQ: event when fewer entries are left; 0 leaves it
+  logic [15:0] limit;              // 127:112 SRQ: event when fewer entries are left, once; MODIFY_SRQ: 0 leaves it
   logic [15:0] pd;                 // 111:96 SRQ: protection domain
   logic [7:0] rsvd1;
   logic [7:0] vector;              // 87:80 EQ: interrupt vector
@@ -324,7 +328,8 @@ typedef struct packed {
   logic [5:0] access;              // 125:120 remote rights of this QP
   logic [23:0] dest_qpn;           // 119:96 peer's QPN
   logic [31:0] mask;               // 95:64 attributes present
-  logic [4:0] rsvd4;
+  logic [1:0] rsvd4;
+  logic [2:0] cur_state;           // 61:59 QpState the QP must be in (with CUR_STATE)
   logic [2:0] state;               // 58:56 QpState to go to (with STATE)
   logic [23:0] number;             // 55:32 queue pair number
   logic [15:0] tag;                // 31:16 returned in the completion
@@ -358,7 +363,7 @@ typedef struct packed {
   logic phase;                     // 511:511 1 on the first pass over the ring, then toggling
   logic [30:0] rsvd0;
   logic [351:0] data;              // 479:128 QUERY: bytes 8 to 51 of the record a MODIFY or REGISTER would carry
-  logic [63:0] detail;             // 127:64 state (QUERY_QP), indices (QUERY_CQ, QUERY_SRQ), or offending value
+  logic [63:0] detail;             // 127:64 QUERY_QP: state; QUERY_CQ, QUERY_SRQ: producer, consumer << 32; SRQ: armed limit << 48
   logic [15:0] rsvd1;
   logic [15:0] sq_head;            // 47:32 commands fetched so far
   logic [7:0] rsvd2;

@@ -461,4 +461,21 @@ typedef struct packed {
 } eq_config_t;
 localparam int EQ_CONFIG_W = 118;
 
+// A shared receive queue as rnic_admin sets it; without create and arm it is only asked.
+typedef struct packed {
+  logic [15:0] limit;              // 33:18 event when fewer entries are left, once; 0 for none
+  logic arm;                       // 17:17 limit is new; except with create it fires at once when fewer entries are left
+  logic create;                    // 16:16 indices start at 0
+  logic [15:0] srqn;               // 15:0 shared receive queue
+} srq_config_t;
+localparam int SRQ_CONFIG_W = 34;
+
+// What an SrqConfig found: the queue as it was before the change.
+typedef struct packed {
+  logic [15:0] limit;              // 47:32 limit that is armed, 0 for none
+  logic [15:0] consumer;           // 31:16 entries taken, free running
+  logic [15:0] producer;           // 15:0 producer index
+} srq_answer_t;
+localparam int SRQ_ANSWER_W = 48;
+
 `endif

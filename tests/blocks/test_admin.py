@@ -1,0 +1,21 @@
+"""Admin commands."""
+
+from __future__ import annotations
+
+import pytest
+
+from tb.sim import Sim
+
+SMALL = {
+    "QP_COUNT": 8, "CQ_COUNT": 8, "EQ_COUNT": 4, "SRQ_COUNT": 4, "KEY_COUNT": 16, "INITS": 3,
+    "DRAINS": 4,
+}  # fmt: skip
+
+
+def test_admin(sim: Sim) -> None:
+    sim.run("rnic_admin", tests="tb.blocks.admin_rules", params=SMALL)
+
+
+@pytest.mark.simulators("icarus")
+def test_admin_wrap(sim: Sim) -> None:
+    sim.run("rnic_admin", tests="tb.blocks.admin_wrap", params=SMALL)
