@@ -27,6 +27,8 @@ rtl/mem/rnic_mem_tags.sv
 rtl/mem/rnic_mem_lines.sv
 rtl/mem/rnic_mem_check.sv
 rtl/mem/rnic_mem_keys.sv
+rtl/qp/rnic_qp_drained.sv
+rtl/qp/rnic_qp_srq.sv
 rtl/qp/rnic_qp_table.sv
 rtl/queue/rnic_queue_doorbell.sv
 rtl/queue/rnic_queue_schedule.sv

@@ -465,7 +465,8 @@ module rnic_top #(
   localparam int INIT_TX        = 2;
   localparam int INIT_COMPLETER = 3;
   localparam int INIT_RESPONDER = 4;
-  localparam int INITS          = 5;
+  localparam int INIT_DRAINED   = 5;
+  localparam int INITS          = 6;
 
   // In the order in which work moves on.
   localparam int DRAIN_QUEUE     = 0;
@@ -996,6 +997,9 @@ module rnic_top #(
   logic                      ev_no_wqe;
   logic                      ev_resource;
 
+  logic        claim_en;
+  logic [15:0] claim_rq;
+
   rnic_responder #(
     .QP_COUNT  (QP_COUNT),
     .SRQ_COUNT (SRQ_COUNT)
@@ -1041,6 +1045,8 @@ module rnic_top #(
     .qp_rd_cfg       (qp_rd_cfg[QP_REPLY]),
     .flush_rd_qpn    (qp_rd_qpn[QP_FLUSH]),
     .flush_rd_cfg    (qp_rd_cfg[QP_FLUSH]),
+    .claim_en,
+    .claim_rq,
     .init_data,
     .init_valid      (init_valid[INIT_RESPONDER]),
     .init_ready      (init_ready[INIT_RESPONDER]),
@@ -1147,6 +1153,65 @@ module rnic_top #(
     .ev_exhausted_en  (ev_exhausted)
   );
 
+  // ------------------------------------------------------------------ drained, running low
+
+  logic [QP_WATCH_W-1:0]   watch_data;
+  logic                    watch_valid;
+  logic                    watch_ready;
+  logic [EVENT_REQ_W-1:0]  drained_event_data;
+  logic                    drained_event_valid;
+  logic                    drained_event_ready;
+  logic [SRQ_CONFIG_W-1:0] srq_cfg_data;
+  logic                    srq_cfg_valid;
+  logic                    srq_cfg_ready;
+  logic [SRQ_ANSWER_W-1:0] srq_answer;
+  logic [EVENT_REQ_W-1:0]  srq_event_data;
+  logic                    srq_event_valid;
+  logic                    srq_event_ready;
+
+  rnic_qp_drained #(
+    .QP_COUNT (QP_COUNT)
+  ) u_drained (
+    .clk,
+    .rst           (core_rst),
+    .s_watch_data  (watch_data),
+    .s_watch_valid (watch_valid),
+    .s_watch_ready (watch_ready),
+    .error_en      (flush_valid != '0),
+    .error_qpn     (flush_data),
+    .started_en    (msg_write_en && msg_write_new),
+    .started_qpn   (msg_write_qpn),
+    .started_index (msg_write_index),
+    .progress_en,
+    .progress_qpn,
+    .progress_data,
+    .init_data,
+    .init_valid    (init_valid[INIT_DRAINED]),
+    .init_ready    (init_ready[INIT_DRAINED]),
+    .m_event_data  (drained_event_data),
+    .m_event_valid (drained_event_valid),
+    .m_event_ready (drained_event_ready)
+  );
+
+  rnic_qp_srq #(
+    .QP_COUNT  (QP_COUNT),
+    .SRQ_COUNT (SRQ_COUNT)
+  ) u_srq (
+    .clk,
+    .rst           (core_rst),
+    .claim_en,
+    .claim_rq,
+    .update_en     (rq_update_valid && rq_update_ready),
+    .update_data   (rq_update_data),
+    .s_cfg_data    (srq_cfg_data),
+    .s_cfg_valid   (srq_cfg_valid),
+    .s_cfg_ready   (srq_cfg_ready),
+    .cfg_answer    (srq_answer),
+    .m_event_data  (srq_event_data),
+    .m_event_valid (srq_event_valid),
+    .m_event_ready (srq_event_ready)
+  );
+
   // ------------------------------------------------------------------ completions, events
 
   logic [CQ_CONFIG_W-1:0] cq_cfg_data;
@@ -1208,14 +1273,17 @@ module rnic_top #(
 
   rnic_event #(
     .EQ_COUNT  (EQ_COUNT),
-    .SOURCES   (2),
+    .SOURCES   (4),
     .US_CYCLES (US_CYCLES)
   ) u_event (
     .clk,
     .rst               (core_rst),
-    .s_event_data      ({cq_event_data, qp_event_data}),
-    .s_event_valid     ({cq_event_valid, qp_event_valid}),
-    .s_event_ready     ({cq_event_ready, qp_event_ready}),
+    .s_event_data      ({cq_event_data, qp_event_data, drained_event_data,
+                          srq_event_data}),
+    .s_event_valid     ({cq_event_valid, qp_event_valid, drained_event_valid,
+                          srq_event_valid}),
+    .s_event_ready     ({cq_event_ready, qp_event_ready, drained_event_ready,
+                          srq_event_ready}),
     .s_update_data     (eq_update_data),
     .s_update_valid    (eq_update_valid),
     .s_update_ready    (eq_update_ready),
@@ -1310,6 +1378,9 @@ module rnic_top #(
     .m_kick_data    (admin_kick_data),
     .m_kick_valid   (admin_kick_valid),
     .m_kick_ready   (admin_kick_ready),
+    .m_watch_data   (watch_data),
+    .m_watch_valid  (watch_valid),
+    .m_watch_ready  (watch_ready),
     .init_data,
     .init_valid,
     .init_ready,
@@ -1328,6 +1399,10 @@ module rnic_top #(
     .m_eq_data      (eq_cfg_data),
     .m_eq_valid     (eq_cfg_valid),
     .m_eq_ready     (eq_cfg_ready),
+    .m_srq_data     (srq_cfg_data),
+    .m_srq_valid    (srq_cfg_valid),
+    .m_srq_ready    (srq_cfg_ready),
+    .srq_answer,
     .ev_command_en  (ev_command)
   );
 

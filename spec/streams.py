@@ -123,6 +123,14 @@ class QpError(Record):
     status: CqeStatus = auto(CqeStatus, "why; WR_FLUSH_ERR raises no event")
 
 
+@dataclass(frozen=True, slots=True)
+class QpWatch(Record):
+    """rnic_admin wants to be told, or no longer, when the send queue of a QP in SQD has drained."""
+
+    qpn: int = auto(16, "queue pair")
+    on: int = auto(1, "watch it")
+
+
 # ---------------------------------------------------------------------------------------------- way out
 
 

@@ -3,8 +3,8 @@
 //   ring ─► look up facts ─► check ─► steps, each if the command needs it ─► answer
 //             (refs)                   (what they say: orders)
 //
-// Steps, in this order: QP down, key, drain, context init, receive ring init, receive ring, QP
-// config, wake-up of its send queue, watch for the end of its drain, QP to ERR, CQ, EQ, SRQ,
+// Steps, in this order: QP down, key, drain, watch for the end of its send queue, context init,
+// receive ring init, receive ring, QP config, wake-up of its send queue, QP to ERR, CQ, EQ, SRQ,
 // references. What could still be used by a pipeline is first made unreachable (state RESET, key
 // invalid), then all pipelines are drained, and only then is context cleared and the answer given:
 // when the host sees the completion, nothing of the adapter touches the object's memory any more.
@@ -70,7 +70,7 @@ module rnic_admin #(
   output logic [15:0]                 m_kick_data,
   output logic                        m_kick_valid,
   input  logic                        m_kick_ready,
-  output logic [15:0]                 m_watch_data,
+  output logic [QP_WATCH_W-1:0]       m_watch_data,
   output logic                        m_watch_valid,
   input  logic                        m_watch_ready,
   output logic [QP_INIT_W-1:0]        init_data,
@@ -217,7 +217,7 @@ module rnic_admin #(
 
   typedef enum logic [4:0] {
     IDLE, LOOK, CHECK,
-    QP_DOWN, KEY, SPREAD, DRAIN, DRAIN_WAIT, INIT, RQ_INIT, RQ, QP, KICK, WATCH, QP_ERR, CQ, EQ,
+    QP_DOWN, KEY, SPREAD, DRAIN, DRAIN_WAIT, WATCH, INIT, RQ_INIT, RQ, QP, KICK, QP_ERR, CQ, EQ,
     SRQ, REFS, REFS_WAIT, REPLY
   } state_e;
 
@@ -313,7 +313,7 @@ module rnic_admin #(
                      || ((op_create_qp || op_destroy_qp) && own_rq);
   assign step_qp      = op_create_qp || (op_modify_qp && !to_reset && !to_sqd && !to_err);
   assign step_kick    = op_modify_qp && next_state == QP_STATE_RTS && old_q.state == QP_STATE_SQD;
-  assign step_watch   = to_sqd && (modify.mask & QP_ATTR_EN_SQD_ASYNC_NOTIFY) != '0;
+  assign step_watch   = step_qp_down || step_kick;
   assign step_refs    = op_create_qp || op_destroy_qp || op_create_srq || op_destroy_srq
                      || cmd.opcode == ADMIN_OP_CREATE_CQ || cmd.opcode == ADMIN_OP_DESTROY_CQ
                      || cmd.opcode == ADMIN_OP_CREATE_EQ || cmd.opcode == ADMIN_OP_DESTROY_EQ;
@@ -344,20 +344,20 @@ module rnic_admin #(
         if (!step_drain || spread_q == '1) state_q <= DRAIN;
       end
       DRAIN: begin
-        if (!step_drain) state_q <= INIT;
+        if (!step_drain) state_q <= WATCH;
         else             state_q <= DRAIN_WAIT;
       end
       DRAIN_WAIT: if (drain_done_en[drain_q[$clog2(DRAINS)-1:0]]) begin
         drain_q <= drain_q + 4'd1;
-        if (drain_q == drain_last) state_q <= INIT;
+        if (drain_q == drain_last) state_q <= WATCH;
         else                       state_q <= DRAIN;
       end
+      WATCH:     if (!step_watch || m_watch_ready) state_q <= INIT;
       INIT:      if (!step_init || init_done) state_q <= RQ_INIT;
       RQ_INIT:   if (!step_rq_init || init_done) state_q <= RQ;
       RQ:        if (!step_rq || m_rq_ready) state_q <= QP;
       QP:        if (!step_qp || m_qp_ready) state_q <= KICK;
-      KICK:      if (!step_kick || m_kick_ready) state_q <= WATCH;
-      WATCH:     if (!step_watch || m_watch_ready) state_q <= QP_ERR;
+      KICK:      if (!step_kick || m_kick_ready) state_q <= QP_ERR;
       QP_ERR:    if (!to_err || m_error_ready) state_q <= CQ;
       CQ:        if (!op_cq || m_cq_ready) state_q <= EQ;
       EQ:        if (!op_eq || m_eq_ready) state_q <= SRQ;
@@ -424,10 +424,13 @@ module rnic_admin #(
   assign init_valid    = (state_q == INIT && step_init) || (state_q == RQ_INIT && step_rq_init)
                        ? init_left_q : '0;
 
-  // Work that was posted while the queue drained; and whose drain the host asks to hear of.
-  assign m_kick_data   = 16'(cmd.number);
-  assign m_kick_valid  = state_q == KICK && step_kick;
-  assign m_watch_data  = 16'(cmd.number);
+  // Work that was posted while the queue drained.
+  assign m_kick_data  = 16'(cmd.number);
+  assign m_kick_valid = state_q == KICK && step_kick;
+
+  // Whose drain the host wants to hear of; a QP that leaves SQD is no longer watched.
+  assign m_watch_data  = {to_sqd && (modify.mask & QP_ATTR_EN_SQD_ASYNC_NOTIFY) != '0,
+                          16'(cmd.number)};
   assign m_watch_valid = state_q == WATCH && step_watch;
 
   // ------------------------------------------------------------------ the answer

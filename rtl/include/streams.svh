@@ -141,6 +141,13 @@ typedef struct packed {
 } qp_error_t;
 localparam int QP_ERROR_W = 24;
 
+// rnic_admin wants to be told, or no longer, when the send queue of a QP in SQD has drained.
+typedef struct packed {
+  logic on;                        // 16:16 watch it
+  logic [15:0] qpn;                // 15:0 queue pair
+} qp_watch_t;
+localparam int QP_WATCH_W = 17;
+
 // A doorbell that named an index.
 typedef struct packed {
   logic [15:0] index;              // 31:16 producer index, or consumer index of an EQ

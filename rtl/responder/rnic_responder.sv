@@ -57,6 +57,10 @@ module rnic_responder #(
   input  logic                       s_flush_valid,
   output logic                       s_flush_ready,
 
+  // Receive entries taken by frames
+  output logic                       claim_en,
+  output logic [15:0]                claim_rq,
+
   // Host reads of receive entries
   output logic [DMA_READ_REQ_W-1:0]  m_dma_data,
   output logic                       m_dma_valid,
@@ -147,6 +151,8 @@ module rnic_responder #(
     .m_cmd_data  (cmd_data),
     .m_cmd_valid (cmd_valid),
     .m_cmd_ready (cmd_ready),
+    .claim_en,
+    .claim_rq,
     .init_data   (stage_init_data[0]),
     .init_valid  (stage_init_valid[0]),
     .init_ready  (stage_init_ready[0]),

@@ -56,6 +56,10 @@ module rnic_rsp_check #(
   output logic                   m_cmd_valid,
   input  logic                   m_cmd_ready,
 
+  // Receive entries taken by frames
+  output logic                   claim_en,
+  output logic [15:0]            claim_rq,
+
   // Context of a new life
   input  logic [QP_INIT_W-1:0]   init_data,
   input  logic                   init_valid,
@@ -443,6 +447,8 @@ module rnic_rsp_check #(
 
   assign claim        = cmd_taken && (flushing_q ? flush_entry
                                                  : info.takes_wqe && (good || fatal_length));
+  assign claim_en     = claim && !flushing_q;
+  assign claim_rq     = cfg.rq_id;
   assign record_write = cmd_taken && !flushing_q && good && is_read;
   assign ctx_write    = cmd_taken;
 

@@ -25,6 +25,7 @@ from spec.streams import (
     QpConfig,
     QpError,
     QpInit,
+    QpWatch,
     QpWrite,
     RqWrite,
     SrqAnswer,
@@ -39,7 +40,7 @@ SQ_BASE, CQ_BASE = 0x10_0000, 0x20_0000
 
 ORDERS = {
     "m_qp": QpWrite, "m_rq": RqWrite, "m_error": QpError, "m_key": KeyWrite,
-    "m_cq": CqConfig, "m_eq": EqConfig, "m_srq": SrqConfig, "m_kick": None, "m_watch": None,
+    "m_cq": CqConfig, "m_eq": EqConfig, "m_srq": SrqConfig, "m_kick": None, "m_watch": QpWatch,
 }  # fmt: skip
 
 

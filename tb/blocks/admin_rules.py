@@ -196,24 +196,26 @@ async def a_queue_pair_is_stopped_drained_cleared_in_this_order(dut, stall):
         await bench.succeed(rts := modify(5, QpState.RTS, QpAttr.STATE | RTS))
         assert inits(bench) == [(QpInitOp.RTS, 5, rts.sq_psn)]
         await bench.succeed(modify(5, QpState.SQD, QpAttr.STATE))
-        assert bench.names() == ["m_qp", *DRAIN_SEND]
+        assert bench.names() == ["m_qp", *DRAIN_SEND, "m_watch"]
+        assert not bench.log[-1][1].on
         assert bench.log[0][1].state_only
         await bench.succeed(modify(5, QpState.SQD, QpAttr.STATE | QpAttr.TIMEOUT, timeout=9))
         assert bench.names() == ["m_qp"]
         assert bench.qps[5].timeout == 9
         await bench.succeed(modify(5, QpState.RTS, QpAttr.STATE))
-        assert bench.names() == ["m_qp", "m_kick"]
+        assert bench.names() == ["m_watch", "m_qp", "m_kick"]
+        assert not bench.log[0][1].on
         await bench.succeed(modify(5, QpState.ERR, QpAttr.STATE))
         assert bench.names() == ["m_error"]
         assert bench.log[0][1].status == CqeStatus.WR_FLUSH_ERR
         await bench.succeed(modify(5, QpState.RESET, QpAttr.STATE))
-        assert without_inits(bench) == ["m_qp", *DRAIN, "init"]
+        assert without_inits(bench) == ["m_qp", *DRAIN, "m_watch", "init"]
         assert inits(bench) == [(QpInitOp.CREATE, 5, 0), *ring]
         assert bench.log[0][1].state_only
         await bench.succeed(AdminCommand(opcode=Op.DESTROY_QP, number=5))
         assert inits(bench) == [(QpInitOp.DESTROY, 5, 0)]
         ending = ["m_rq"] if srq is None else []
-        assert without_inits(bench) == ["m_qp", *DRAIN, "init", *ending]
+        assert without_inits(bench) == ["m_qp", *DRAIN, "m_watch", "init", *ending]
         assert not bench.qps[5].exists
 
 
@@ -283,7 +285,8 @@ async def the_end_of_a_drain_is_watched_for_when_asked(dut):
     await lead_to(bench, 5, QpState.RTS)
     await bench.succeed(modify(5, QpState.SQD, QpAttr.STATE | QpAttr.EN_SQD_ASYNC_NOTIFY))
     assert bench.names() == ["m_qp", *DRAIN_SEND, "m_watch"]
-    assert bench.log[-1][1] == 5
+    watch = bench.log[-1][1]
+    assert (watch.qpn, watch.on) == (5, 1)
 
 
 @cocotb.test()
