@@ -999,6 +999,9 @@ module rnic_top #(
 
   logic        claim_en;
   logic [15:0] claim_rq;
+  logic [EVENT_REQ_W-1:0] rsp_event_data;
+  logic                   rsp_event_valid;
+  logic                   rsp_event_ready;
 
   rnic_responder #(
     .QP_COUNT  (QP_COUNT),
@@ -1028,6 +1031,11 @@ module rnic_top #(
     .m_error_data    (error_data[ERR_RESPONDER]),
     .m_error_valid   (error_valid[ERR_RESPONDER]),
     .m_error_ready   (error_ready[ERR_RESPONDER]),
+    .m_event_data    (rsp_event_data),
+    .m_event_valid   (rsp_event_valid),
+    .m_event_ready   (rsp_event_ready),
+    .ack_every       (options.ack_every),
+    .ack_delay       (options.ack_delay),
     .s_rq_data       (rq_update_data),
     .s_rq_valid      (rq_update_valid),
     .s_rq_ready      (rq_update_ready),
@@ -1273,16 +1281,16 @@ module rnic_top #(
 
   rnic_event #(
     .EQ_COUNT  (EQ_COUNT),
-    .SOURCES   (4),
+    .SOURCES   (5),
     .US_CYCLES (US_CYCLES)
   ) u_event (
     .clk,
     .rst               (core_rst),
-    .s_event_data      ({cq_event_data, qp_event_data, drained_event_data,
+    .s_event_data      ({rsp_event_data, cq_event_data, qp_event_data, drained_event_data,
                           srq_event_data}),
-    .s_event_valid     ({cq_event_valid, qp_event_valid, drained_event_valid,
+    .s_event_valid     ({rsp_event_valid, cq_event_valid, qp_event_valid, drained_event_valid,
                           srq_event_valid}),
-    .s_event_ready     ({cq_event_ready, qp_event_ready, drained_event_ready,
+    .s_event_ready     ({rsp_event_ready, cq_event_ready, qp_event_ready, drained_event_ready,
                           srq_event_ready}),
     .s_update_data     (eq_update_data),
     .s_update_valid    (eq_update_valid),

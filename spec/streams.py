@@ -121,6 +121,7 @@ class QpError(Record):
 
     qpn: int = auto(16, "queue pair")
     status: CqeStatus = auto(CqeStatus, "why; WR_FLUSH_ERR raises no event")
+    remote: int = auto(1, "a request of the peer was refused: the event tells which kind of error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,7 +408,7 @@ class RxRetire(Record):
     cqe_flags: CqeFlag = auto(CqeFlag, "its flags")
     cqn: int = auto(16, "receive CQ")
     wr_id: int = auto(32, "its request context")
-    wqe_index: int = auto(16, "its receive queue index")
+    wqe_index: int = auto(16, "its receive queue index; READ, ATOMIC: place in the resource table")
     byte_len: int = auto(32, "bytes of the message")
     imm: int = auto(32, "immediate or token")
     holds_wqe: int = auto(1, "the message in progress holds this receive WQE: complete it if the frame fails")
@@ -416,7 +417,7 @@ class RxRetire(Record):
     reth_len: int = auto(32, "READ: bytes")
     swap: int = auto(64, "ATOMIC")
     compare: int = auto(64, "ATOMIC")
-    read_last: int = auto(1, "RESP_READ: the read is complete")
+    read_last: int = auto(1, "RESP_READ: the read is complete; ACK: what a NAK asked for has come")
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,10 +136,11 @@ localparam int QP_INIT_W = 43;
 
 // A pipeline asks for a QP to go to ERR; rnic_qp_table does it and raises the event.
 typedef struct packed {
+  logic remote;                    // 24:24 a request of the peer was refused: the event tells which kind of error
   logic [7:0] status;              // 23:16 why; WR_FLUSH_ERR raises no event
   logic [15:0] qpn;                // 15:0 queue pair
 } qp_error_t;
-localparam int QP_ERROR_W = 24;
+localparam int QP_ERROR_W = 25;
 
 // rnic_admin wants to be told, or no longer, when the send queue of a QP in SQD has drained.
 typedef struct packed {
@@ -330,7 +331,7 @@ localparam int RX_HEADER_W = 613;
 
 // The consequences of one received frame; they take effect behind its last write response, in frame order.
 typedef struct packed {
-  logic read_last;                 // 519:519 RESP_READ: the read is complete
+  logic read_last;                 // 519:519 RESP_READ: the read is complete; ACK: what a NAK asked for has come
   logic [63:0] compare;            // 518:455 ATOMIC
   logic [63:0] swap;               // 454:391 ATOMIC
   logic [31:0] reth_len;           // 390:359 READ: bytes
@@ -339,7 +340,7 @@ typedef struct packed {
   logic holds_wqe;                 // 262:262 the message in progress holds this receive WQE: complete it if the frame fails
   logic [31:0] imm;                // 261:230 immediate or token
   logic [31:0] byte_len;           // 229:198 bytes of the message
-  logic [15:0] wqe_index;          // 197:182 its receive queue index
+  logic [15:0] wqe_index;          // 197:182 its receive queue index; READ, ATOMIC: place in the resource table
   logic [31:0] wr_id;              // 181:150 its request context
   logic [15:0] cqn;                // 149:134 receive CQ
   logic [7:0] cqe_flags;           // 133:126 its flags

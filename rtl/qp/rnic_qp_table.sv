@@ -158,6 +158,10 @@ module rnic_qp_table #(
   always_comb begin
     event_req            = '0;
     event_req.event_type = EVENT_TYPE_QP_ERROR;
+    if (error.remote && error.status == CQE_STATUS_REM_INV_REQ_ERR)
+      event_req.event_type = EVENT_TYPE_QP_REQ_ERROR;
+    if (error.remote && error.status == CQE_STATUS_REM_ACCESS_ERR)
+      event_req.event_type = EVENT_TYPE_QP_ACCESS_ERROR;
     event_req.number     = {8'd0, error.qpn};
     event_req.detail     = {24'd0, error.status};
   end

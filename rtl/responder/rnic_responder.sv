@@ -68,6 +68,15 @@ module rnic_responder #(
   input  logic [DMA_READ_DATA_W-1:0] s_dma_data,
   input  logic                       s_dma_en,
 
+  // Asynchronous events: COMM_EST, LAST_WQE_REACHED
+  output logic [EVENT_REQ_W-1:0]     m_event_data,
+  output logic                       m_event_valid,
+  input  logic                       m_event_ready,
+
+  // Requests that one acknowledge may cover, and cycles that it may wait for more
+  input  logic [7:0]                 ack_every,
+  input  logic [15:0]                ack_delay,
+
   // Configuration, two cycles after the number: of receive rings, and of queue pairs by reply
   // and by flush
   output logic [15:0]                rq_rd_id,
@@ -97,13 +106,13 @@ module rnic_responder #(
   localparam int QP_W    = $clog2(QP_COUNT);
   localparam int FLUSHES = 16;
 
-  // ------------------------------------------------------------------ init goes to all four
+  // ------------------------------------------------------------------ init goes to all
 
-  logic [3:0][QP_INIT_W-1:0] stage_init_data;
-  logic [3:0]                stage_init_valid;
-  logic [3:0]                stage_init_ready;
+  logic [4:0][QP_INIT_W-1:0] stage_init_data;
+  logic [4:0]                stage_init_valid;
+  logic [4:0]                stage_init_ready;
 
-  stream_fork #(.N(4), .DATA_W(QP_INIT_W)) u_init (
+  stream_fork #(.N(5), .DATA_W(QP_INIT_W)) u_init (
     .clk,
     .rst,
     .s_data  (init_data),
@@ -122,6 +131,11 @@ module rnic_responder #(
   logic [QP_W-1:0]          reads_rd_qpn;
   logic                     reads_rd_en;
   logic [RSP_READS_W-1:0]   reads_rd_data;
+  logic [QP_W-1:0]          orders_rd_qpn;
+  logic                     orders_rd_en;
+  logic [RSP_ORDERS_W-1:0]  orders_rd_data;
+  logic                     established_en;
+  logic [QP_W-1:0]          established_qpn;
   logic [$clog2(FLUSHES):0] flushes;
   logic                     flushed_en;
 
@@ -148,6 +162,9 @@ module rnic_responder #(
     .reads_rd_qpn,
     .reads_rd_en,
     .reads_rd_data,
+    .orders_rd_qpn,
+    .orders_rd_en,
+    .orders_rd_data,
     .m_cmd_data  (cmd_data),
     .m_cmd_valid (cmd_valid),
     .m_cmd_ready (cmd_ready),
@@ -157,6 +174,8 @@ module rnic_responder #(
     .init_valid  (stage_init_valid[0]),
     .init_ready  (stage_init_ready[0]),
     .flushes,
+    .established_en,
+    .established_qpn,
     .ev_duplicate_en,
     .ev_sequence_en,
     .ev_no_wqe_en,
@@ -206,6 +225,10 @@ module rnic_responder #(
   logic [1:0]                 error_valid;
   logic [1:0]                 error_ready;
   logic [15:0]                groups_done;
+  logic [15:0]                cqes_made;
+  logic                       cqes_left;
+  logic                       reached_en;
+  logic [QP_W-1:0]            reached_qpn;
 
   rnic_rsp_retire #(.QP_COUNT(QP_COUNT), .FLUSHES(FLUSHES)) u_retire (
     .clk,
@@ -231,9 +254,15 @@ module rnic_responder #(
     .init_data     (stage_init_data[2]),
     .init_valid    (stage_init_valid[2]),
     .init_ready    (stage_init_ready[2]),
-    .groups        (groups_done)
+    .groups        (groups_done),
+    .cqes          (cqes_made),
+    .cqes_left,
+    .reached_en,
+    .reached_qpn
   );
 
+  logic          hurry;
+  logic [QP_W:0] held_qps;
   logic [QP_W:0] ready_qps;
   logic          turn_en;
   logic [1:0]    packets;
@@ -249,6 +278,9 @@ module rnic_responder #(
     .s_result_ready,
     .qp_rd_qpn,
     .qp_rd_cfg,
+    .orders_rd_qpn,
+    .orders_rd_en,
+    .orders_rd_data,
     .reads_rd_qpn,
     .reads_rd_en,
     .reads_rd_data,
@@ -261,6 +293,10 @@ module rnic_responder #(
     .init_data     (stage_init_data[3]),
     .init_valid    (stage_init_valid[3]),
     .init_ready    (stage_init_ready[3]),
+    .ack_every,
+    .ack_delay,
+    .hurry,
+    .held_qps,
     .ready_qps,
     .turn_en,
     .packets,
@@ -283,6 +319,29 @@ module rnic_responder #(
     .m_ready  (m_error_ready)
   );
 
+  // ------------------------------------------------------------------ events, drain
+
+  qp_init_t event_init;
+
+  assign event_init          = stage_init_data[4];
+  assign stage_init_ready[4] = 1'b1;
+
+  rnic_rsp_events #(.QP_COUNT(QP_COUNT)) u_events (
+    .clk,
+    .rst,
+    .established_en,
+    .established_qpn,
+    .reached_en,
+    .reached_qpn,
+    .cqes_left,
+    .init_en  (stage_init_valid[4] && (event_init.op == QP_INIT_OP_CREATE
+               || event_init.op == QP_INIT_OP_DESTROY || event_init.op == QP_INIT_OP_RTR)),
+    .init_qpn (event_init.qpn[QP_W-1:0]),
+    .m_event_data,
+    .m_event_valid,
+    .m_event_ready
+  );
+
   rnic_rsp_drain #(.QP_COUNT(QP_COUNT), .FLUSHES(FLUSHES)) u_drain (
     .clk,
     .rst,
@@ -293,7 +352,12 @@ module rnic_responder #(
     .groups_sent,
     .groups_done,
     .flushes,
+    .cqes_made,
+    .cqe_en         (m_cqe_valid && m_cqe_ready),
+    .errors_waiting (error_valid != '0 || m_error_valid),
     .orders_waiting (order_valid),
+    .hurry,
+    .held_qps,
     .ready_qps,
     .turn_en,
     .packets,

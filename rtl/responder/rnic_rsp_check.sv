@@ -3,13 +3,11 @@
 // Every header gives exactly one command, in order; a refused packet's NAK is a command that
 // moves nothing, so it cannot overtake. Receive ring entries are claimed here. A frame takes
 // 3 cycles: its context is read, compared and written before the next frame's is read. A
-// repeated READ looks through the remembered ones, 2 cycles each.
+// repeated READ or atomic is looked for in the resource table, a place per cycle. A queue pair
+// that went to ERR takes turns with the frames to flush its receive entries.
 //
-//   s_req ─► TAKE ─► LOAD ─► JUDGE ──────────────────────► m_cmd
-//                              └─► SEEK ⇄ MATCH ─► ANSWER ──┘
-//
-// A queue pair that went to ERR takes turns with the frames: the WQE in hand first, then one
-// receive entry per turn until consumer and producer index meet; doorbells wake it again.
+//   s_req ─► TAKE ─► LOAD ─► JUDGE ────────────► m_cmd
+//                              └─► SEEK ─► ANSWER ─┘
 `include "responder.svh"
 `include "wire.svh"
 `include "codes.svh"
@@ -46,10 +44,15 @@ module rnic_rsp_check #(
   output logic [23:0]            qp_rd_qpn,
   input  logic [QP_CONFIG_W-1:0] qp_rd_cfg,
 
-  // Reads that reply has finished, one cycle after the number
+  // Reads and atomics that reply has answered, one cycle after the number
   output logic [QP_W-1:0]        reads_rd_qpn,
   output logic                   reads_rd_en,
   input  logic [RSP_READS_W-1:0] reads_rd_data,
+
+  // Orders for reply that were sent on their way, one cycle after the number
+  input  logic [QP_W-1:0]         orders_rd_qpn,
+  input  logic                    orders_rd_en,
+  output logic [RSP_ORDERS_W-1:0] orders_rd_data,
 
   // What to do
   output logic [RSP_CMD_W-1:0]   m_cmd_data,
@@ -68,7 +71,9 @@ module rnic_rsp_check #(
   // Flushes on their way
   output logic [$clog2(FLUSHES):0] flushes,
 
-  // Events
+  // Events; the first request of a life was accepted in RTR
+  output logic                   established_en,
+  output logic [QP_W-1:0]        established_qpn,
   output logic                   ev_duplicate_en,
   output logic                   ev_sequence_en,
   output logic                   ev_no_wqe_en,
@@ -86,27 +91,19 @@ module rnic_rsp_check #(
     logic [31:0] wr_rkey;   // its token
     logic [31:0] wr_left;   // bytes to come
     logic [31:0] wr_len;    // bytes of the message
-    logic [4:0]  reads;     // accepted, modulo 32
-    logic [4:0]  replays;   // repeated, modulo 32
+    logic        greeted;   // a request was accepted
+    logic [9:0]  orders;    // for reply, modulo 1024
+    logic [4:0]  reads;     // accepted, atomics too, modulo 32
     logic [3:0]  newest;    // place of the next record
-    logic [4:0]  records;   // reads remembered
+    logic [4:0]  records;   // remembered
   } context_t;
-  localparam int CONTEXT_W = 52 + 160 + 19;
+  localparam int CONTEXT_W = 52 + 160 + 25;
 
-  typedef struct packed {
-    logic [23:0] psn;
-    logic [63:0] va;
-    logic [31:0] rkey;
-    logic [31:0] length;
-  } record_t;
-  localparam int RECORD_W = 152;
-
-  typedef enum logic [2:0] {TAKE, LOAD, JUDGE, SEEK, MATCH, ANSWER} state_e;
+  typedef enum logic [2:0] {TAKE, LOAD, JUDGE, SEEK, ANSWER} state_e;
 
   state_e     state_q;
   state_e     state_d;
   logic       taking;
-  logic       seeking;
   rx_header_t hdr;
   qp_config_t cfg;
   qp_config_t flush_cfg;
@@ -114,7 +111,6 @@ module rnic_rsp_check #(
   ring_update_t rq;
 
   assign taking    = state_q == TAKE;
-  assign seeking   = state_q == SEEK;
   assign hdr       = s_req_hdr;
   assign cfg       = s_req_cfg;
   assign flush_cfg = qp_rd_cfg;
@@ -123,9 +119,8 @@ module rnic_rsp_check #(
 
   // ------------------------------------------------------------------ whose turn
 
-  logic [QP_COUNT-1:0] pending_q;  // wants a turn of flushing
-  logic [QP_COUNT-1:0] begun_q;    // its WQE in hand was flushed
-  logic [QP_W-1:0]     scan_q;
+  logic [QP_W-1:0]     turn;         // queue pair whose turn of flushing it is
+  logic                turn_hand;    // for the WQE in hand
   logic                was_flush_q;
   logic                flushing_q;
   logic                flush_due;
@@ -139,7 +134,6 @@ module rnic_rsp_check #(
 
   assign init_now    = state_q == TAKE && init_valid;
   assign init_ready  = state_q == TAKE;
-  assign flush_due   = pending_q[scan_q] && flushes != ($clog2(FLUSHES) + 1)'(FLUSHES);
   assign begin_flush = state_q == TAKE && !init_valid && flush_due
                     && !(s_req_valid && was_flush_q);
   assign begin_frame = state_q == TAKE && !init_valid && s_req_valid && !begin_flush;
@@ -147,6 +141,25 @@ module rnic_rsp_check #(
                     || init.op == QP_INIT_OP_RTR;
   assign init_ring   = init.op == QP_INIT_OP_CREATE || init.op == QP_INIT_OP_DESTROY
                     || init.op == QP_INIT_OP_RQ_CREATE;
+
+  rnic_rsp_turns #(.QP_COUNT(QP_COUNT), .FLUSHES(FLUSHES)) u_turns (
+    .clk,
+    .rst,
+    .error_en      (s_flush_valid && s_flush_ready),
+    .error_qpn     (s_flush_data[QP_W-1:0]),
+    .doorbell_en   (s_rq_valid && s_rq_ready),
+    .doorbell_ring (rq.number),
+    .free          (taking),
+    .qpn           (turn),
+    .due           (flush_due),
+    .in_hand       (turn_hand),
+    .begin_en      (begin_flush),
+    .flush_en      (cmd_taken && flushing_q),
+    .flushed_en,
+    .init_en       (init_now && init_qp),
+    .init_qpn      (init.qpn[QP_W-1:0]),
+    .flushes
+  );
 
   // ------------------------------------------------------------------ memories
 
@@ -162,18 +175,11 @@ module rnic_rsp_check #(
   logic [15:0]          consumer;
   logic [15:0]          consumer_q;
   logic                 claim;
-  rsp_reads_t           finished_reads;
-  logic [RECORD_W-1:0]  record_bits;
-  record_t              record;
-  record_t              record_new;
-  logic                 record_write;
-  logic [3:0]           place_q;
-  logic [4:0]           records_left_q;
 
-  assign turn_qpn = begin_flush || (flushing_q && state_q != TAKE) ? scan_q : hdr.qpn[QP_W-1:0];
-  assign turn_rq  = begin_flush ? RQ_W'(scan_q) : cfg.rq_id[RQ_W-1:0];
+  assign turn_qpn = begin_flush || (flushing_q && state_q != TAKE) ? turn : hdr.qpn[QP_W-1:0];
+  assign turn_rq  = begin_flush ? RQ_W'(turn) : cfg.rq_id[RQ_W-1:0];
 
-  assign qp_rd_qpn    = 24'(scan_q);
+  assign qp_rd_qpn    = 24'(turn);
   assign reads_rd_qpn = turn_qpn;
   assign reads_rd_en  = state_q == TAKE;
 
@@ -205,29 +211,27 @@ module rnic_rsp_check #(
   ram_1w1r #(.DATA_W(16), .DEPTH(RQ_COUNT)) u_consumer (
     .clk,
     .wr_en   ((init_now && init_ring) || claim),
-    .wr_addr (init_now ? init.qpn[RQ_W-1:0] : flushing_q ? RQ_W'(scan_q) : cfg.rq_id[RQ_W-1:0]),
+    .wr_addr (init_now ? init.qpn[RQ_W-1:0] : flushing_q ? RQ_W'(turn) : cfg.rq_id[RQ_W-1:0]),
     .wr_data (init_now ? 16'd0 : consumer_q + 16'd1),
     .rd_en   (taking),
     .rd_addr (turn_rq),
     .rd_data (consumer)
   );
 
-  // The last 16 reads of each QP.
-  ram_1w1r #(.DATA_W(RECORD_W), .DEPTH(QP_COUNT * 16)) u_records (
+  // What reply compares its orders with.
+  ram_1w1r #(.DATA_W(RSP_ORDERS_W), .DEPTH(QP_COUNT)) u_orders (
     .clk,
-    .wr_en   (record_write),
-    .wr_addr ({turn_qpn, ctx_q.newest}),
-    .wr_data (record_new),
-    .rd_en   (seeking),
-    .rd_addr ({turn_qpn, place_q}),
-    .rd_data (record_bits)
+    .wr_en   (ctx_write || (init_now && init_qp)),
+    .wr_addr (init_now ? init.qpn[QP_W-1:0] : turn_qpn),
+    .wr_data (init_now ? RSP_ORDERS_W'(0) : ctx_d.orders),
+    .rd_en   (orders_rd_en),
+    .rd_addr (orders_rd_qpn),
+    .rd_data (orders_rd_data)
   );
 
-  assign ctx_read       = ctx_bits;
-  assign record         = record_bits;
-  assign finished_reads = reads_rd_data;
-  assign s_rq_ready     = !init_now;
-  assign s_flush_ready  = !init_now;
+  assign ctx_read      = ctx_bits;
+  assign s_rq_ready    = !init_now;
+  assign s_flush_ready = !init_now;
 
   // ------------------------------------------------------------------ compare (LOAD)
 
@@ -235,62 +239,48 @@ module rnic_rsp_check #(
   logic         is_send;
   logic         is_write;
   logic         is_read;
-  logic         starts;
+  logic         is_atomic;
+  logic         is_table;     // kept in the resource table
   logic         ends;
+  logic         takes_wqe;
+  logic [23:0]  packets;
+  logic         refused;
+  logic         bad_length;
   logic [23:0]  distance;
-  logic [12:0]  mtu;
   logic [4:0]   reads_out;
-  logic [4:0]   replays_out;
   logic [15:0]  entries;
-  logic         bad_size;
-  logic         bad_reth;
-  logic         bad_total;
 
   logic         expected_q;   // PSN is the one expected
   logic         behind_q;     // a duplicate
   logic         refused_q;    // sequence, opcode or rights
-  logic         too_many_q;   // reads above the limit
-  logic         full_q;       // no place in the reply ring because of repeated reads
+  logic         too_many_q;   // reads and atomics above the limit
   logic         entry_q;      // the receive ring has an entry
   logic         bad_length_q;
-  logic [23:0]  packets_q;    // responses of a read
+  logic [23:0]  packets_q;    // PSNs that the request takes
 
-  // Distance of the next request: one PSN for each response of a read.
-  function automatic logic [23:0] read_packets(input logic [31:0] length, input logic [2:0] code);
-    logic [23:0] packets;
-    packets = 24'(({1'b0, length} + 33'(rsp_mtu_bytes(code)) - 33'd1) >> (4'd7 + 4'(code)));
-    read_packets = length == '0 ? 24'd1 : packets;
-  endfunction
+  rnic_rsp_rules u_rules (
+    .hdr_data   (s_req_hdr),
+    .cfg_data   (s_req_cfg),
+    .in_send    (ctx_read.in_send),
+    .in_write   (ctx_read.in_write),
+    .write_left (ctx_read.wr_left),
+    .is_send,
+    .is_write,
+    .is_read,
+    .is_atomic,
+    .starts     (),
+    .ends,
+    .takes_wqe,
+    .packets,
+    .refused,
+    .bad_length
+  );
 
-  assign info     = opcode_info(hdr.opcode);
-  assign is_send  = info.kind == PACKET_KIND_SEND;
-  assign is_write = info.kind == PACKET_KIND_WRITE;
-  assign is_read  = info.kind == PACKET_KIND_READ;
-  assign starts   = info.first || info.only;
-  assign ends     = info.last || info.only;
-  assign distance = hdr.psn - ctx_read.epsn;
-  assign mtu      = rsp_mtu_bytes(cfg.path_mtu);
-
-  assign reads_out   = ctx_read.reads - finished_reads.reads;
-  assign replays_out = ctx_read.replays - finished_reads.replays;
-  assign entries     = producer - consumer;
-
-  // Payload and pad against the place in the message.
-  assign bad_size = hdr.pad != 2'(-hdr.payload_len) || hdr.payload_len > mtu
-                 || ((info.first || info.middle) && hdr.payload_len != mtu)
-                 || (info.last && hdr.payload_len == '0)
-                 || (is_read && hdr.payload_len != '0);
-
-  assign bad_reth = info.reth && {32'd0, hdr.reth_len} > MAX_MESSAGE;
-
-  // A WRITE must end with its last announced byte, and not before its last packet.
-  always_comb begin
-    bad_total = 1'b0;
-    if (is_write && info.first)  bad_total = hdr.reth_len <= 32'(hdr.payload_len);
-    if (is_write && info.middle) bad_total = ctx_read.wr_left <= 32'(hdr.payload_len);
-    if (is_write && info.last)   bad_total = ctx_read.wr_left != 32'(hdr.payload_len);
-    if (is_write && info.only)   bad_total = hdr.reth_len != 32'(hdr.payload_len);
-  end
+  assign info      = opcode_info(hdr.opcode);
+  assign is_table  = is_read || is_atomic;
+  assign distance  = hdr.psn - ctx_read.epsn;
+  assign reads_out = ctx_read.reads - reads_rd_data;
+  assign entries   = producer - consumer;
 
   always_ff @(posedge clk) begin
     if (state_q == LOAD) begin
@@ -298,75 +288,79 @@ module rnic_rsp_check #(
       consumer_q   <= consumer;
       expected_q   <= distance == '0;
       behind_q     <= distance[23];
-      too_many_q   <= is_read && reads_out >= cfg.max_dest_rd_atomic;
-      full_q       <= 6'(reads_out) + 6'(replays_out) >= 6'd16;
+      too_many_q   <= is_table && reads_out >= cfg.max_dest_rd_atomic;
       entry_q      <= entries != '0 && entries <= 16'h8000;
-      bad_length_q <= bad_size || bad_reth || bad_total;
-      packets_q    <= read_packets(hdr.reth_len, cfg.path_mtu);
-      if (ctx_read.in_send)       refused_q <= !is_send || starts;
-      else if (ctx_read.in_write) refused_q <= !is_write || starts;
-      else                        refused_q <= !starts || !(is_send || is_write || is_read);
-      if (is_write && !cfg.access[ACCESS_REMOTE_WRITE_B]) refused_q <= 1'b1;
-      if (is_read && !cfg.access[ACCESS_REMOTE_READ_B])   refused_q <= 1'b1;
-      place_q        <= ctx_read.newest - 4'd1;
-      records_left_q <= ctx_read.records;
-    end
-    if (state_q == MATCH) begin
-      place_q        <= place_q - 4'd1;
-      records_left_q <= records_left_q - 5'd1;
+      refused_q    <= refused;
+      bad_length_q <= bad_length;
+      packets_q    <= packets;
     end
   end
 
-  // ------------------------------------------------------------------ repeated reads
+  // ------------------------------------------------------------------ resource table
 
-  logic [23:0] offset_psn;
-  logic [35:0] offset;
-  logic        match;
-  logic        replay_q;
-
-  // Strict rule: the part asked for starts on a packet of the old read and ends where it ended.
-  assign offset_psn = hdr.psn - record.psn;
-  assign offset     = {12'd0, offset_psn} << (4'd7 + 4'(cfg.path_mtu));
-  assign match      = (offset_psn == '0 || offset < {4'd0, record.length})
-                   && hdr.reth_va - record.va == {28'd0, offset}
-                   && {4'd0, hdr.reth_len} + offset == {4'd0, record.length}
-                   && hdr.reth_rkey == record.rkey && hdr.payload_len == '0;
+  rsp_record_t record;
+  logic        remember;
+  logic        seeking;
+  logic        seek_done;
+  logic        seek_found;
+  logic [3:0]  seek_place;
+  logic        found_q;     // the repeated request is remembered
+  logic [3:0]  place_q;     // there
 
   always_comb begin
-    record_new        = '0;
-    record_new.psn    = hdr.psn;
-    record_new.va     = hdr.reth_va;
-    record_new.rkey   = hdr.reth_rkey;
-    record_new.length = hdr.reth_len;
+    record        = '0;
+    record.atomic = is_atomic;
+    record.psn    = hdr.psn;
+    record.va     = hdr.reth_va;
+    record.rkey   = hdr.reth_rkey;
+    record.length = hdr.reth_len;
   end
+
+  rnic_rsp_records #(.QP_COUNT(QP_COUNT)) u_records (
+    .clk,
+    .rst,
+    .write_en    (remember),
+    .write_qpn   (turn_qpn),
+    .write_place (ctx_q.newest),
+    .write_data  (record),
+    .seek        (seeking),
+    .seek_qpn    (turn_qpn),
+    .seek_next   (ctx_q.newest),
+    .seek_count  (ctx_q.records),
+    .seek_data   (record),
+    .seek_mtu    (cfg.path_mtu),
+    .done        (seek_done),
+    .found       (seek_found),
+    .place       (seek_place)
+  );
 
   // ------------------------------------------------------------------ judge
 
   logic        live;
   logic        accepted;
-  logic        repeated_read;
+  logic        again;         // a repeated read or atomic
   logic        out_of_order;
-  logic        repeated;
+  logic        repeated;      // any other repeated request
   logic        fatal_early;
-  logic        crowded;
   logic        no_entry;
   logic        fatal_length;
   logic        good;
+  logic        promised;      // reply will get an order
   logic [23:0] msn_d;
 
   // Exactly one of these, or none for a dead QP. Plain assigns, here and wherever an always_comb
   // reads the result: Icarus 11 runs all always_comb blocks of a module when a value that one of
   // them reads changes on the way to its final value, which never ends if another makes it.
   assign live          = !ctx_q.dead;
-  assign repeated_read = live && behind_q && is_read;
-  assign repeated      = live && behind_q && !is_read;
+  assign again         = live && behind_q && is_table;
+  assign repeated      = live && behind_q && !is_table;
   assign out_of_order  = live && !behind_q && !expected_q;
   assign fatal_early   = live && expected_q && (refused_q || too_many_q);
   assign accepted      = live && expected_q && !refused_q && !too_many_q;
-  assign crowded       = accepted && is_read && full_q;
-  assign no_entry      = accepted && info.takes_wqe && !entry_q;
-  assign fatal_length  = accepted && !crowded && !no_entry && bad_length_q;
-  assign good          = accepted && !crowded && !no_entry && !bad_length_q;
+  assign no_entry      = accepted && takes_wqe && !entry_q;
+  assign fatal_length  = accepted && !no_entry && bad_length_q;
+  assign good          = accepted && !no_entry && !bad_length_q;
+  assign seeking       = state_q == SEEK;
   assign msn_d         = ends ? ctx_q.msn + 24'd1 : ctx_q.msn;
 
   logic flush_hand;
@@ -374,8 +368,8 @@ module rnic_rsp_check #(
   logic flush_live;
 
   assign flush_live  = flush_cfg.state == QP_STATE_ERR;
-  assign flush_hand  = flush_live && !begun_q[scan_q];
-  assign flush_entry = flush_live && begun_q[scan_q] && entry_q && !flush_cfg.use_srq;
+  assign flush_hand  = flush_live && turn_hand;
+  assign flush_entry = flush_live && !turn_hand && entry_q && !flush_cfg.use_srq;
 
   always_comb begin
     state_d = state_q;
@@ -384,19 +378,15 @@ module rnic_rsp_check #(
       LOAD:   state_d = JUDGE;
       JUDGE:  if (flushing_q) begin
         if (!m_cmd_valid || m_cmd_ready) state_d = TAKE;
-      end else if (repeated_read) begin
-        if (full_q || ctx_q.records == '0) state_d = ANSWER;
-        else                               state_d = SEEK;
-      end else if (m_cmd_ready) state_d = TAKE;
-      SEEK:   state_d = MATCH;
-      MATCH:  if (match || records_left_q == 5'd1) state_d = ANSWER;
-              else                                 state_d = SEEK;
+      end else if (again) state_d = SEEK;
+      else if (m_cmd_ready) state_d = TAKE;
+      SEEK:   if (seek_done) state_d = ANSWER;
       ANSWER: if (m_cmd_ready) state_d = TAKE;
       default: state_d = TAKE;
     endcase
   end
 
-  assign m_cmd_valid = (state_q == JUDGE && (flushing_q ? flush_hand || flush_entry : !repeated_read))
+  assign m_cmd_valid = (state_q == JUDGE && (flushing_q ? flush_hand || flush_entry : !again))
                     || state_q == ANSWER;
   assign cmd_taken   = m_cmd_valid && m_cmd_ready;
   assign finished    = cmd_taken && !flushing_q;
@@ -404,64 +394,39 @@ module rnic_rsp_check #(
 
   always_ff @(posedge clk) begin
     state_q <= state_d;
-    if (state_q == LOAD) replay_q <= 1'b0;
-    if (state_q == MATCH) replay_q <= match;
+    if (state_q == LOAD) found_q <= 1'b0;
+    if (state_q == SEEK) begin
+      found_q <= seek_found && hdr.payload_len == '0;
+      place_q <= seek_place;
+    end
     if (begin_flush || begin_frame) begin
       flushing_q  <= begin_flush;
       was_flush_q <= begin_flush;
     end
-    if (state_q == TAKE && !begin_flush && !flush_due) scan_q <= scan_q + 1'b1;
     if (rst) begin
       state_q     <= TAKE;
-      scan_q      <= '0;
       was_flush_q <= 1'b0;
       flushing_q  <= 1'b0;
     end
   end
 
-  // A turn ends the wish for one before the indices are read, so a doorbell that comes later
-  // makes a new wish.
-  always_ff @(posedge clk) begin
-    if (begin_flush) pending_q[scan_q] <= 1'b0;
-    if (cmd_taken && flushing_q) begin
-      begun_q[scan_q]   <= 1'b1;
-      pending_q[scan_q] <= 1'b1;
-    end
-    if (s_rq_valid && s_rq_ready && rq.number < 16'(QP_COUNT) && begun_q[rq.number[QP_W-1:0]])
-      pending_q[rq.number[QP_W-1:0]] <= 1'b1;
-    if (s_flush_valid && s_flush_ready) pending_q[s_flush_data[QP_W-1:0]] <= 1'b1;
-    if (init_now && init_qp) begin
-      pending_q[init.qpn[QP_W-1:0]] <= 1'b0;
-      begun_q[init.qpn[QP_W-1:0]]   <= 1'b0;
-    end
-    if (cmd_taken && flushing_q && !flushed_en) flushes <= flushes + 1'b1;
-    if (!(cmd_taken && flushing_q) && flushed_en) flushes <= flushes - 1'b1;
-    if (rst) begin
-      pending_q <= '0;
-      begun_q   <= '0;
-      flushes   <= '0;
-    end
-  end
-
   // ------------------------------------------------------------------ context after it
 
-  assign claim        = cmd_taken && (flushing_q ? flush_entry
-                                                 : info.takes_wqe && (good || fatal_length));
-  assign claim_en     = claim && !flushing_q;
-  assign claim_rq     = cfg.rq_id;
-  assign record_write = cmd_taken && !flushing_q && good && is_read;
-  assign ctx_write    = cmd_taken;
+  assign claim     = cmd_taken && (flushing_q ? flush_entry : takes_wqe && (good || fatal_length));
+  assign ctx_write = cmd_taken;
+  assign remember  = finished && good && is_table;
+  assign claim_en  = claim && !flushing_q;
+  assign claim_rq  = cfg.rq_id;
 
   always_comb begin
     ctx_d = ctx_q;
     if (flushing_q) ctx_d.dead = 1'b1;
-    else if (repeated_read) begin
-      if (replay_q) ctx_d.replays = ctx_q.replays + 5'd1;
-    end else if (out_of_order || no_entry) ctx_d.nak_sent = 1'b1;
+    else if (out_of_order || no_entry) ctx_d.nak_sent = 1'b1;
     else if (fatal_early || fatal_length) ctx_d.dead = 1'b1;
     else if (good) begin
       ctx_d.nak_sent = 1'b0;
-      ctx_d.epsn     = ctx_q.epsn + (is_read ? packets_q : 24'd1);
+      ctx_d.epsn     = ctx_q.epsn + packets_q;
+      ctx_d.greeted  = 1'b1;
       ctx_d.in_send  = is_send && !ends;
       ctx_d.in_write = is_write && !ends;
       ctx_d.msn      = msn_d;
@@ -473,117 +438,58 @@ module rnic_rsp_check #(
           ctx_d.wr_len  = hdr.reth_len;
         end
       end
-      if (is_read) begin
+      if (is_table) begin
         ctx_d.reads  = ctx_q.reads + 5'd1;
         ctx_d.newest = ctx_q.newest + 4'd1;
         if (ctx_q.records != 5'd16) ctx_d.records = ctx_q.records + 5'd1;
       end
-    end else if (expected_q && !ctx_q.dead) ctx_d.nak_sent = 1'b0;
+    end
+    if (!flushing_q && promised) ctx_d.orders = ctx_q.orders + 10'd1;
   end
 
   // ------------------------------------------------------------------ command
 
-  rx_retire_t retire;
-  rx_retire_t flush_retire;
-  logic       takes_wqe;
+  rx_retire_t           flush_retire;
   logic [RSP_CMD_W-1:0] frame_cmd;
   logic [RSP_CMD_W-1:0] flush_cmd;
-  logic [7:0] recv_op;
-  logic [7:0] recv_flags;
 
-  assign recv_op = info.ieth   ? CQE_OP_RECV_INV
-                 : !info.immdt ? CQE_OP_RECV
-                 : is_write    ? CQE_OP_RECV_WRITE_IMM : CQE_OP_RECV_IMM;
-
-  assign recv_flags = (hdr.solicited ? CQE_FLAG_SOLICITED : 8'd0)
-                    | (info.immdt ? CQE_FLAG_IMMEDIATE : 8'd0)
-                    | (info.ieth ? CQE_FLAG_INVALIDATED : 8'd0);
-
-  always_comb begin
-    retire            = '0;
-    retire.kind       = RETIRE_KIND_NONE;
-    retire.qpn        = hdr.qpn[15:0];
-    retire.psn        = hdr.psn;
-    retire.opcode     = hdr.opcode;
-    retire.syndrome   = SYNDROME_ACK_NO_CREDITS;
-    retire.msn        = ctx_q.msn;
-    retire.prior_msn  = ctx_q.msn;
-    retire.cqe_status = CQE_STATUS_SUCCESS;
-    retire.cqe_op     = recv_op;
-    retire.cqn        = cfg.recv_cq;
-    retire.imm        = hdr.imm;
-    retire.reth_va    = hdr.reth_va;
-    retire.reth_rkey  = hdr.reth_rkey;
-    retire.reth_len   = hdr.reth_len;
-    if (repeated_read && replay_q) begin
-      // `reply` tells a repeated read from a new one.
-      retire.kind  = RETIRE_KIND_READ;
-      retire.reply = 1'b1;
-    end
-    if (repeated && hdr.ack_req && (is_send || is_write)) begin
-      retire.kind  = RETIRE_KIND_ACK;
-      retire.reply = 1'b1;
-      retire.psn   = ctx_q.epsn - 24'd1;
-    end
-    if (out_of_order && !ctx_q.nak_sent) begin
-      retire.kind     = RETIRE_KIND_ACK;
-      retire.reply    = 1'b1;
-      retire.psn      = ctx_q.epsn;
-      retire.syndrome = SYNDROME_NAK_SEQUENCE;
-    end
-    if (no_entry) begin
-      retire.kind     = RETIRE_KIND_ACK;
-      retire.reply    = 1'b1;
-      retire.syndrome = SYNDROME_RNR_NAK | 8'(cfg.min_rnr_timer);
-    end
-    if (fatal_early || fatal_length) begin
-      retire.kind       = RETIRE_KIND_ACK;
-      retire.reply      = 1'b1;
-      retire.syndrome   = SYNDROME_NAK_INVALID_REQUEST;
-      retire.fatal      = 1'b1;
-      retire.cqe_status = CQE_STATUS_REM_INV_REQ_ERR;
-      if (fatal_length && is_send) retire.cqe_status = CQE_STATUS_LOC_LEN_ERR;
-      if (fatal_early)             retire.cqe_op     = CQE_OP_RECV;
-    end
-    if (good) begin
-      retire.kind      = is_read ? RETIRE_KIND_READ : RETIRE_KIND_ACK;
-      retire.reply     = hdr.ack_req && !is_read;
-      retire.msn       = msn_d;
-      retire.cqe       = (is_send && ends) || (is_write && info.takes_wqe);
-      retire.cqe_flags = recv_flags;
-      if (is_write && !starts) begin
-        retire.reth_va   = ctx_q.wr_va;
-        retire.reth_rkey = ctx_q.wr_rkey;
-      end
-      retire.byte_len = info.only ? hdr.reth_len : ctx_q.wr_len;
-    end
-  end
+  rnic_rsp_command u_command (
+    .hdr_data    (s_req_hdr),
+    .cfg_data    (s_req_cfg),
+    .verdict     ({again && found_q, repeated, out_of_order, no_entry, fatal_early, fatal_length,
+                   good}),
+    .epsn        (ctx_q.epsn),
+    .msn         (ctx_q.msn),
+    .nak_sent    (ctx_q.nak_sent),
+    .write_va    (ctx_q.wr_va),
+    .write_rkey  (ctx_q.wr_rkey),
+    .write_len   (ctx_q.wr_len),
+    .place       (good ? ctx_q.newest : place_q),
+    .index       (consumer_q),
+    .cmd         (frame_cmd),
+    .promised
+  );
 
   always_comb begin
     flush_retire     = '0;
-    flush_retire.qpn = 16'(scan_q);
+    flush_retire.qpn = 16'(turn);
     flush_retire.cqn = flush_cfg.recv_cq;
   end
 
   // In the order of rsp_cmd_t.
-  assign takes_wqe = info.takes_wqe && (good || fatal_length);
-
-  assign frame_cmd = {
-    retire, RSP_CMD_FRAME, takes_wqe, good && is_send, good && is_write, ends, good && info.ieth,
-    hdr.payload_len, hdr.payload_off, hdr.payload_beats, cfg.pd, cfg.rq_id, consumer_q
-  };
-
   assign flush_cmd = {
     flush_retire, flush_hand ? RSP_CMD_FLUSH_HAND : RSP_CMD_FLUSH_WQE, !flush_hand, 4'd0,
-    13'd0, 6'd0, 7'd0, 16'd0, 16'(scan_q), consumer_q
+    flush_cfg.use_srq, 13'd0, 6'd0, 7'd0, 16'd0, 16'(turn), consumer_q
   };
 
   assign m_cmd_data = flushing_q ? flush_cmd : frame_cmd;
 
-  assign ev_duplicate_en = finished && (repeated || repeated_read);
+  assign established_en  = finished && good && !ctx_q.greeted && cfg.state == QP_STATE_RTR;
+  assign established_qpn = turn_qpn;
+  assign ev_duplicate_en = finished && (repeated || again);
   assign ev_sequence_en  = finished && out_of_order;
   assign ev_no_wqe_en    = finished && no_entry;
-  assign ev_resource_en  = finished && (crowded || (repeated_read && !replay_q));
+  assign ev_resource_en  = finished && again && !found_q;
 
   `RNIC_ASSERT(rq_number_in_range, !s_rq_valid || 32'(rq.number) < RQ_COUNT)
   `RNIC_ASSERT(flush_number_in_range, !s_flush_valid || 32'(s_flush_data) < QP_COUNT)

@@ -2,14 +2,16 @@
 //
 // Receive entries are fetched while their commands wait in line; the one of a SEND in progress
 // stays in the context of its QP with what is left of its SGEs. A payload becomes one beat per
-// SGE it touches, in SGE order, then a beat for the token to invalidate. A SEND that does not
-// fit, or an entry that makes no sense, becomes a fatal NAK that moves nothing. A frame with
-// one segment takes 3 cycles.
+// SGE it touches, in SGE order, then a beat for the token to invalidate. A READ is a beat that moves
+// nothing and has its whole range checked, as the first packet of a WRITE has; an atomic moves its
+// eight bytes. A SEND that does not fit, or an entry that makes no sense, becomes a fatal NAK that
+// moves nothing. A frame with one segment takes 3 cycles.
 //
 //   s_cmd ─► line (IN_FLIGHT commands) ─► READ context ─► PREPARE ─► EMIT ─► m_work
 //     └────► fetch ─► host ─► entries ──────────────────────┘          └───► m_flush
 `include "responder.svh"
 `include "codes.svh"
+`include "wire.svh"
 
 module rnic_rsp_receive #(
   parameter int QP_COUNT  = 256,
@@ -89,7 +91,7 @@ module rnic_rsp_receive #(
 
   rsp_cmd_t             s_cmd;
   rsp_cmd_t             cmd;
-  logic [RSP_CMD_W-RSP_CMD_UNUSED-1:0] cmd_bits;
+  logic [RSP_CMD_W-1:0] cmd_bits;
   logic                 cmd_valid;
   logic                 line_ready;
   logic                 claim_ready;
@@ -97,16 +99,16 @@ module rnic_rsp_receive #(
 
   assign s_cmd       = s_cmd_data;
   assign s_cmd_ready = line_ready && claim_ready;
-  assign cmd         = {{RSP_CMD_UNUSED{1'b0}}, cmd_bits};
+  assign cmd         = cmd_bits;
 
   stream_fifo #(
-    .DATA_W     (RSP_CMD_W - RSP_CMD_UNUSED),
+    .DATA_W     (RSP_CMD_W),
     .DEPTH      (IN_FLIGHT),
     .REGISTERED (1)
   ) u_line (
     .clk,
     .rst,
-    .s_data  (s_cmd_data[RSP_CMD_W-RSP_CMD_UNUSED-1:0]),
+    .s_data  (s_cmd_data),
     .s_valid (s_cmd_valid && claim_ready),
     .s_ready (line_ready),
     .m_data  (cmd_bits),
@@ -218,6 +220,8 @@ module rnic_rsp_receive #(
   logic        unusable;   // the entry makes no sense
   logic        too_long;
   logic        fails;
+  logic        is_table;   // wqe_index is a place in the resource table
+  logic        executes;   // an atomic that was not executed before
   logic        first_q;
   logic [12:0] left_q;     // payload to place
   sge_t        part0_q;    // SGEs as they are used up
@@ -232,6 +236,8 @@ module rnic_rsp_receive #(
 
   assign is_frame = cmd.kind == RSP_CMD_FRAME;
   assign works    = is_frame && !now_q.dead;
+  assign is_table = cmd.retire.kind == RETIRE_KIND_READ || cmd.retire.kind == RETIRE_KIND_ATOMIC;
+  assign executes = works && cmd.retire.kind == RETIRE_KIND_ATOMIC && !cmd.retire.reply;
   assign unusable = works && bad_wqe_q && !cmd.retire.fatal;
   assign too_long = works && cmd.scatter && !bad_wqe_q && 34'(cmd.payload_len) > space_q;
   assign fails    = unusable || too_long;
@@ -295,11 +301,12 @@ module rnic_rsp_receive #(
 
   rx_retire_t retire;
   mem_req_t   mem;
+  logic [1:0] atomic;
 
   always_comb begin
     retire           = cmd.retire;
     retire.wr_id     = now_q.wr_id;
-    retire.wqe_index = now_q.index;
+    if (!is_table) retire.wqe_index = now_q.index;
     retire.holds_wqe = cmd.takes_wqe || cmd.scatter;
     if (cmd.scatter) retire.byte_len = now_q.total + 32'(cmd.payload_len);
     if (cmd.retire.fatal) begin
@@ -335,13 +342,29 @@ module rnic_rsp_receive #(
       mem.kind   = SEG_KIND_KEY;
       mem.va     = cmd.retire.reth_va;
       mem.length = cmd.payload_len;
+      mem.span   = cmd.retire.reth_len;
       mem.token  = cmd.retire.reth_rkey;
       mem.access = ACCESS_REMOTE_WRITE;
+    end else if (works && cmd.retire.kind == RETIRE_KIND_READ) begin
+      mem.kind   = SEG_KIND_KEY;
+      mem.va     = cmd.retire.reth_va;
+      mem.span   = cmd.retire.reth_len;
+      mem.token  = cmd.retire.reth_rkey;
+      mem.access = ACCESS_REMOTE_READ;
+    end else if (executes) begin
+      mem.kind   = SEG_KIND_KEY;
+      mem.va     = cmd.retire.reth_va;
+      mem.length = 13'd8;
+      mem.token  = cmd.retire.reth_rkey;
+      mem.access = ACCESS_REMOTE_ATOMIC;
     end
   end
 
+  assign atomic = !executes ? ATOMIC_OP_NONE
+                : cmd.retire.opcode == OPCODE_RC_FETCH_ADD ? ATOMIC_OP_ADD : ATOMIC_OP_SWAP;
+
   // In the order of RxWork.
-  assign m_work_data  = {retire, ATOMIC_OP_NONE, mem, cmd.payload_beats, cmd.payload_off, last, first_q};
+  assign m_work_data  = {retire, atomic, mem, cmd.payload_beats, cmd.payload_off, last, first_q};
   assign m_work_valid = state_q == EMIT && is_frame && !skip;
 
   // ------------------------------------------------------------------ flushed entries
@@ -351,6 +374,7 @@ module rnic_rsp_receive #(
   always_comb begin
     flush         = '0;
     flush.nothing = !now_q.in_hand;
+    flush.reached = cmd.shared;
     flush.qpn     = cmd.retire.qpn;
     flush.cqn     = cmd.retire.cqn;
     flush.wr_id   = now_q.wr_id;

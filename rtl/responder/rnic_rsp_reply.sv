@@ -1,12 +1,21 @@
-// rnic_rsp_reply: makes the responses: read data, acknowledges and NAKs.
+// rnic_rsp_reply: makes the responses: read data, original numbers, acknowledges and NAKs.
 //
-// Per queue pair a ring of 16 reads, then at most one acknowledge, so responses leave in PSN
-// order. A newer acknowledge replaces one that waits, and a read swallows it; neither removes a
-// NAK for a later PSN. Queue pairs with work stand in a ready list, each once, and send one
-// packet per turn. An order takes 2 cycles and goes before a turn, which takes 4. A turn begins
-// when there is room for its packet, so orders and failures never wait for the way out.
+// A queue pair has a job for each place of its resource table, and at most one acknowledge. Jobs
+// that are wanted are answered from the oldest to the newest, then the acknowledge goes, so
+// responses leave in PSN order and no acknowledge passes a read. A repeated read sets its job
+// back, wherever that was; a repeated atomic finds its original number still in its job. A newer
+// acknowledge replaces one that waits, and a read swallows it; neither removes a NAK for a later
+// PSN, but the request that the NAK asked for does.
 //
-//   s_reply  ─► TAKE ─► STORE                         context, ring of reads, list
+// An acknowledge may wait for requests of its QP that are on their way through the receive
+// pipeline (there are, while check has promised more orders than came), until it covers
+// `ack_every` requests or `ack_delay` cycles are over. The last one never waits.
+//
+// Queue pairs with work stand in a ready list, each once, and send one packet per turn. An order
+// takes 2 cycles and goes before a turn, which takes 4. A turn begins when there is room for its
+// packet, so orders and failures never wait for the way out.
+//
+//   s_reply  ─► TAKE ─► STORE                         context, jobs, list or hold
 //   s_result ─► TAKE ─► STORE                         NAK for a read that could not be sent
 //   list     ─► TAKE ─► LOAD ─► JOB ─► SEND ─► m_pkt
 `include "responder.svh"
@@ -34,7 +43,12 @@ module rnic_rsp_reply #(
   output logic [23:0]            qp_rd_qpn,
   input  logic [QP_CONFIG_W-1:0] qp_rd_cfg,
 
-  // Reads finished, one cycle after the number
+  // Orders that check promised, one cycle after the number
+  output logic [QP_W-1:0]         orders_rd_qpn,
+  output logic                    orders_rd_en,
+  input  logic [RSP_ORDERS_W-1:0] orders_rd_data,
+
+  // Reads and atomics answered, one cycle after the number
   input  logic [QP_W-1:0]        reads_rd_qpn,
   input  logic                   reads_rd_en,
   output logic [RSP_READS_W-1:0] reads_rd_data,
@@ -54,7 +68,14 @@ module rnic_rsp_reply #(
   input  logic                   init_valid,
   output logic                   init_ready,
 
-  // Queue pairs on the list or at their turn, turns taken, packets that wait
+  // How long an acknowledge may wait; not at all
+  input  logic [7:0]             ack_every,
+  input  logic [15:0]            ack_delay,
+  input  logic                   hurry,
+
+  // Queue pairs that hold an acknowledge back, on the list or at their turn, turns taken, packets
+  // that wait
+  output logic [QP_W:0]          held_qps,
   output logic [QP_W:0]          ready_qps,
   output logic                   turn_en,
   output logic [1:0]             packets,
@@ -66,30 +87,32 @@ module rnic_rsp_reply #(
 );
 
   typedef struct packed {
-    logic [4:0]  head;       // oldest read, running free
-    logic [4:0]  tail;       // behind the newest
-    logic        started;    // the oldest has sent a packet
+    logic [15:0] wanted;     // jobs to answer, by place
+    logic [15:0] open;       // jobs never answered to the end
+    logic [3:0]  newest;     // place of the newest
     logic        dead;       // a response failed: only its NAK leaves
     logic        ack;        // an acknowledge waits
     logic [23:0] ack_psn;
     logic [7:0]  ack_syndrome;
     logic [23:0] ack_msn;
+    logic [7:0]  covered;    // requests that it covers
     logic [23:0] msn;        // newest MSN
-    logic [4:0]  replays;    // repeated reads finished
-    logic [4:0]  reads;      // reads finished
+    logic [9:0]  orders;     // that came, modulo 1024
+    logic [4:0]  reads;      // reads and atomics answered, modulo 32
   } context_t;
-  localparam int CONTEXT_W = 103;
+  localparam int CONTEXT_W = 141;
 
-  // What is left of a read.
-  typedef struct packed {
-    logic        replay;
-    logic [23:0] psn;
-    logic [23:0] msn;
-    logic [63:0] va;
-    logic [31:0] rkey;
-    logic [31:0] length;
-  } job_t;
-  localparam int JOB_W = 177;
+  // Distance of the oldest wanted job from the place behind the newest.
+  function automatic logic [3:0] oldest(input logic [15:0] wanted, input logic [3:0] newest);
+    logic [31:0] twice;
+    logic [15:0] turned;
+    logic [3:0]  first;
+    twice  = {wanted, wanted};
+    turned = 16'(twice >> (5'd1 + 5'(newest)));
+    first  = 4'd0;
+    for (int i = 15; i >= 0; i--) if (turned[i]) first = 4'(i);
+    oldest = newest + 4'd1 + first;
+  endfunction
 
   typedef enum logic [2:0] {TAKE, STORE, LOAD, JOB, SEND} state_e;
 
@@ -203,18 +226,22 @@ module rnic_rsp_reply #(
   context_t               ctx_send;   // behind SEND
   context_t               ctx_init;
   logic                   ctx_write;
-  logic [JOB_W-1:0]       job_bits;
-  job_t                   job;
-  job_t                   job_new;
-  job_t                   job_rest;
-  logic                   job_write;
-  logic                   job_push;
-  rsp_reads_t             reads_new;
+  logic [3:0]             place;      // job to answer
+  logic [3:0]             place_q;
+  logic [RSP_JOB_W-1:0]   job_bits;
+  logic [RSP_JOB_W-1:0]   rest_bits;
+  logic [63:0]            value;
+  logic [63:0]            rest_value;
+  rsp_job_t               job;
+  rsp_job_t               job_new;
+  logic                   job_store;
+  logic                   job_send;
 
   assign ctx_init  = '0;
   assign ctx_read  = ctx_bits;
   assign job       = job_bits;
   assign ctx_write = stored || sent;
+  assign place     = oldest(ctx_read.wanted, ctx_read.newest);
 
   ram_1w1r #(.DATA_W(CONTEXT_W), .DEPTH(QP_COUNT)) u_context (
     .clk,
@@ -226,21 +253,31 @@ module rnic_rsp_reply #(
     .rd_data (ctx_bits)
   );
 
-  ram_1w1r #(.DATA_W(JOB_W), .DEPTH(QP_COUNT * 16)) u_jobs (
+  ram_1w1r #(.DATA_W(RSP_JOB_W), .DEPTH(QP_COUNT * 16)) u_jobs (
     .clk,
-    .wr_en   (job_push || job_write),
-    .wr_addr ({qpn_q, storing ? ctx_read.tail[3:0] : ctx_q.head[3:0]}),
-    .wr_data (storing ? job_new : job_rest),
+    .wr_en   (job_store || job_send),
+    .wr_addr ({qpn_q, storing ? order.place : place_q}),
+    .wr_data (storing ? job_new : rest_bits),
     .rd_en   (loading),
-    .rd_addr ({qpn_q, ctx_read.head[3:0]}),
+    .rd_addr ({qpn_q, place}),
     .rd_data (job_bits)
+  );
+
+  ram_1w1r #(.DATA_W(64), .DEPTH(QP_COUNT * 16)) u_values (
+    .clk,
+    .wr_en   ((job_store && !(order.again && job_new.atomic)) || job_send),
+    .wr_addr ({qpn_q, storing ? order.place : place_q}),
+    .wr_data (storing ? order.value : rest_value),
+    .rd_en   (loading),
+    .rd_addr ({qpn_q, place}),
+    .rd_data (value)
   );
 
   ram_1w1r #(.DATA_W(RSP_READS_W), .DEPTH(QP_COUNT)) u_reads (
     .clk,
     .wr_en   (sent || init_now),
     .wr_addr (init_now ? init.qpn[QP_W-1:0] : qpn_q),
-    .wr_data (init_now ? RSP_READS_W'(0) : reads_new),
+    .wr_data (init_now ? RSP_READS_W'(0) : ctx_send.reads),
     .rd_en   (reads_rd_en),
     .rd_addr (reads_rd_qpn),
     .rd_data (reads_rd_data)
@@ -248,49 +285,85 @@ module rnic_rsp_reply #(
 
   // ------------------------------------------------------------------ an order or a failure
 
+  logic        is_job;
+  logic        is_ack;
   logic        keeps_nak;
+  logic        is_nak;       // a NAK waits
+  logic        settles;      // and is answered by now
   logic [23:0] order_age;
   logic        newly_failed;
+  logic        accepts;      // the order changes something
+  logic        more_come;
+  logic        hold;
   qp_error_t   error;
 
   // Older than the NAK that waits: the NAK says more.
   assign order_age    = order.psn - ctx_read.ack_psn;
-  assign keeps_nak    = ctx_read.ack && order_age[23] && ctx_read.ack_syndrome[6:5] != AETH_TYPE_ACK;
+  assign is_nak       = ctx_read.ack && ctx_read.ack_syndrome[6:5] != AETH_TYPE_ACK;
+  assign keeps_nak    = is_nak && order_age[23];
+  assign settles      = is_nak && order_age == '0;
   assign newly_failed = from_result_q && result.response && !ctx_read.dead;
-  assign job_push     = stored && !from_result_q && order.read && !ctx_read.dead;
+  assign is_job       = order.kind == RSP_REPLY_READ || order.kind == RSP_REPLY_ATOMIC;
+  assign is_ack       = order.kind == RSP_REPLY_ACK ? !keeps_nak
+                      : order.kind == RSP_REPLY_SETTLE && settles;
+  assign accepts      = !from_result_q && !ctx_read.dead && (is_job || is_ack);
+  assign job_store    = stored && accepts && is_job;
+
+  assign orders_rd_qpn = qpn;
+  assign orders_rd_en  = taking;
+
+  // Worth waiting: requests that an acknowledge is promised to are on their way.
+  assign more_come = orders_rd_data != ctx_read.orders + 10'd1;
+  assign hold      = accepts && order.kind == RSP_REPLY_ACK && more_come && !hurry
+                  && order.syndrome[6:5] == AETH_TYPE_ACK && ctx_read.wanted == '0
+                  && 9'(ctx_read.covered) + 9'd1 < {1'b0, ack_every};
 
   always_comb begin
     job_new        = '0;
-    job_new.replay = order.replay;
+    job_new.atomic = order.kind == RSP_REPLY_ATOMIC;
     job_new.psn    = order.psn;
     job_new.msn    = order.msn;
-    job_new.va     = order.va;
     job_new.rkey   = order.rkey;
-    job_new.length = order.length;
+    job_new.length = order.kind == RSP_REPLY_ATOMIC ? 32'd0 : order.length;
   end
+
+  logic [15:0] order_bit;
+
+  assign order_bit = 16'd1 << order.place;
 
   always_comb begin
     ctx_store = ctx_read;
     if (from_result_q) begin
       if (newly_failed) begin
         ctx_store.dead         = 1'b1;
-        ctx_store.head         = ctx_read.tail;
+        ctx_store.wanted       = '0;
         ctx_store.ack          = 1'b1;
         ctx_store.ack_psn      = result.psn;
         ctx_store.ack_msn      = ctx_read.msn;
         ctx_store.ack_syndrome = result.status == CQE_STATUS_LOC_PROT_ERR
                                ? SYNDROME_NAK_REMOTE_ACCESS : SYNDROME_NAK_REMOTE_OPERATION;
       end
-    end else if (!ctx_read.dead) begin
-      ctx_store.msn = order.msn;
-      if (order.read) begin
-        ctx_store.tail = ctx_read.tail + 5'd1;
-        if (!order_age[23]) ctx_store.ack = 1'b0;
-      end else if (!keeps_nak) begin
-        ctx_store.ack          = 1'b1;
-        ctx_store.ack_psn      = order.psn;
-        ctx_store.ack_msn      = order.msn;
-        ctx_store.ack_syndrome = order.syndrome;
+    end else begin
+      if (order.kind != RSP_REPLY_SETTLE) ctx_store.orders = ctx_read.orders + 10'd1;
+      if (accepts) begin
+        ctx_store.msn = order.msn;
+        if (is_job) begin
+          ctx_store.wanted = ctx_read.wanted | order_bit;
+          if (!order.again) begin
+            ctx_store.open   = ctx_read.open | order_bit;
+            ctx_store.newest = order.place;
+          end
+          if (!order_age[23]) begin
+            ctx_store.ack     = 1'b0;
+            ctx_store.covered = '0;
+          end
+        end else begin
+          ctx_store.ack          = 1'b1;
+          ctx_store.ack_psn      = order.psn;
+          ctx_store.ack_msn      = order.msn;
+          ctx_store.ack_syndrome = order.syndrome;
+          if (ctx_read.covered != '1) ctx_store.covered = ctx_read.covered + 8'd1;
+        end
       end
     end
   end
@@ -300,6 +373,7 @@ module rnic_rsp_reply #(
     error.qpn    = result.qpn;
     error.status = result.status == CQE_STATUS_LOC_PROT_ERR ? CQE_STATUS_REM_ACCESS_ERR
                                                             : CQE_STATUS_LOC_QP_OP_ERR;
+    error.remote = 1'b1;
   end
 
   stream_fifo #(.DATA_W(QP_ERROR_W), .DEPTH(2)) u_errors (
@@ -317,24 +391,26 @@ module rnic_rsp_reply #(
   // ------------------------------------------------------------------ a turn
 
   logic        closed;     // the QP was reset: what waits is void
-  logic        has_read;
+  logic        has_job;
   logic        has_ack;
   logic        finishes_q;
   logic [12:0] piece_q;
   logic        more;
-  tx_packet_t  packet;
-  mem_req_t    mem;
+  logic [15:0] place_bit;
   logic [TX_PACKET_W-1:0] packet_bits;
 
-  assign packet_bits = packet;
+  assign place_bit = 16'd1 << place_q;
 
   assign closed   = !cfg.exists || cfg.state == QP_STATE_RESET || cfg.state == QP_STATE_INIT;
-  assign has_read = !closed && ctx_q.head != ctx_q.tail;
-  assign has_ack  = !closed && ctx_q.head == ctx_q.tail && ctx_q.ack;
-  assign want_pkt = has_read || has_ack;
+  assign has_job  = !closed && ctx_q.wanted != '0;
+  assign has_ack  = !closed && ctx_q.wanted == '0 && ctx_q.ack;
+  assign want_pkt = has_job || has_ack;
 
   always_ff @(posedge clk) begin
-    if (state_q == LOAD) ctx_q <= ctx_read;
+    if (state_q == LOAD) begin
+      ctx_q   <= ctx_read;
+      place_q <= place;
+    end
     if (state_q == JOB) begin
       finishes_q <= job.length <= 32'(rsp_mtu_bytes(cfg.path_mtu));
       piece_q    <= job.length <= 32'(rsp_mtu_bytes(cfg.path_mtu)) ? job.length[12:0]
@@ -342,74 +418,48 @@ module rnic_rsp_reply #(
     end
   end
 
-  assign job_write = sent && has_read && !finishes_q;
-
-  always_comb begin
-    job_rest        = job;
-    job_rest.psn    = job.psn + 24'd1;
-    job_rest.va     = job.va + 64'(piece_q);
-    job_rest.length = job.length - 32'(piece_q);
-  end
+  assign job_send = sent && has_job && !finishes_q;
 
   always_comb begin
     ctx_send = ctx_q;
     if (closed) begin
-      ctx_send.head    = ctx_q.tail;
-      ctx_send.started = 1'b0;
+      ctx_send.wanted  = '0;
       ctx_send.ack     = 1'b0;
-    end else if (has_read) begin
-      ctx_send.started = !finishes_q;
+      ctx_send.covered = '0;
+    end else if (has_job) begin
       if (finishes_q) begin
-        ctx_send.head = ctx_q.head + 5'd1;
-        if (job.replay) ctx_send.replays = ctx_q.replays + 5'd1;
-        else            ctx_send.reads   = ctx_q.reads + 5'd1;
+        ctx_send.wanted = ctx_q.wanted & ~place_bit;
+        ctx_send.open   = ctx_q.open & ~place_bit;
+        if ((ctx_q.open & place_bit) != '0) ctx_send.reads = ctx_q.reads + 5'd1;
       end
-    end else ctx_send.ack = 1'b0;
-  end
-
-  assign more              = ctx_send.head != ctx_send.tail || ctx_send.ack;
-  assign reads_new.replays = ctx_send.replays;
-  assign reads_new.reads   = ctx_send.reads;
-
-  always_comb begin
-    mem        = '0;
-    mem.pd     = cfg.pd;
-    mem.qpn    = 16'(qpn_q);
-    mem.access = ACCESS_REMOTE_READ;
-    if (has_read && piece_q != '0) begin
-      mem.kind   = SEG_KIND_KEY;
-      mem.va     = job.va;
-      mem.length = piece_q;
-      mem.token  = job.rkey;
+    end else begin
+      ctx_send.ack     = 1'b0;
+      ctx_send.covered = '0;
     end
   end
 
-  always_comb begin
-    packet             = '0;
-    packet.first       = 1'b1;
-    packet.last        = 1'b1;
-    packet.response    = 1'b1;
-    packet.qpn         = 16'(qpn_q);
-    packet.opcode      = OPCODE_RC_ACKNOWLEDGE;
-    packet.psn         = ctx_q.ack_psn;
-    packet.syndrome    = ctx_q.ack_syndrome;
-    packet.msn         = ctx_q.ack_msn;
-    if (has_read) begin
-      packet.psn         = job.psn;
-      packet.payload_len = piece_q;
-      packet.syndrome    = SYNDROME_ACK_NO_CREDITS;
-      packet.msn         = job.msn;
-      if (ctx_q.started) packet.opcode = finishes_q ? OPCODE_RC_READ_RESPONSE_LAST
-                                                    : OPCODE_RC_READ_RESPONSE_MIDDLE;
-      else               packet.opcode = finishes_q ? OPCODE_RC_READ_RESPONSE_ONLY
-                                                    : OPCODE_RC_READ_RESPONSE_FIRST;
-    end
-  end
+  assign more = ctx_send.wanted != '0 || ctx_send.ack;
+
+  rnic_rsp_packet #(.QP_W(QP_W)) u_packet (
+    .qpn          (qpn_q),
+    .pd           (cfg.pd),
+    .has_job,
+    .job_data     (job_bits),
+    .value,
+    .piece        (piece_q),
+    .finishes     (finishes_q),
+    .ack_psn      (ctx_q.ack_psn),
+    .ack_syndrome (ctx_q.ack_syndrome),
+    .ack_msn      (ctx_q.ack_msn),
+    .rest_data    (rest_bits),
+    .rest_value,
+    .packet_data  (packet_bits)
+  );
 
   stream_fifo #(.DATA_W(TX_PACKET_W), .DEPTH(2)) u_packets (
     .clk,
     .rst,
-    .s_data  ({mem, packet_bits[TX_PACKET_W-MEM_REQ_W-1:0]}),
+    .s_data  (packet_bits),
     .s_valid (sending && want_pkt),
     .s_ready (pkt_ready),
     .m_data  (m_pkt_data),
@@ -421,14 +471,47 @@ module rnic_rsp_reply #(
   // ------------------------------------------------------------------ listing
 
   // A turn ends with the QP on the list again or with nothing left; an order or a failure puts
-  // it on the list unless it stands there.
-  assign list_in   = qpn_q;
-  assign list_push = sent ? more : stored && !listed_q[qpn_q] && (!from_result_q || newly_failed);
+  // it on the list unless it stands there or its acknowledge is held back. One whose time is up
+  // is listed while nothing else is.
+  logic [QP_COUNT-1:0] held_q;  // holds an acknowledge back
+  logic [QP_W-1:0]     due_qpn;
+  logic                due_valid;
+  logic                due;
+  logic                store_list;
+  logic                store_hold;
+
+  rnic_rsp_hold #(.QP_COUNT(QP_COUNT)) u_hold (
+    .clk,
+    .rst,
+    .hold_en   (store_hold),
+    .hold_qpn  (qpn_q),
+    .due_qpn,
+    .due_valid,
+    .due_ready (taking),
+    .delay     (ack_delay),
+    .hurry,
+    .held      (held_qps)
+  );
+
+  assign store_hold = stored && hold && !listed_q[qpn_q];
+  assign store_list = stored && !hold && !listed_q[qpn_q] && (accepts || newly_failed);
+  assign due        = taking && due_valid && held_q[due_qpn] && !listed_q[due_qpn];
+  assign list_in    = taking ? due_qpn : qpn_q;
+  assign list_push  = taking ? due : sent ? more : store_list;
 
   always_ff @(posedge clk) begin
-    if (stored && list_push) listed_q[qpn_q] <= 1'b1;
-    if (sent)                listed_q[qpn_q] <= more;
-    if (rst) listed_q <= '0;
+    if (store_hold)       held_q[qpn_q] <= 1'b1;
+    else if (store_list)  held_q[qpn_q] <= 1'b0;
+    if (store_list)       listed_q[qpn_q] <= 1'b1;
+    if (sent)             listed_q[qpn_q] <= more;
+    if (due) begin
+      held_q[due_qpn]   <= 1'b0;
+      listed_q[due_qpn] <= 1'b1;
+    end
+    if (rst) begin
+      held_q   <= '0;
+      listed_q <= '0;
+    end
   end
 
   assign ev_ack_en     = sent && has_ack && ctx_q.ack_syndrome[6:5] == AETH_TYPE_ACK;

@@ -48,8 +48,14 @@ module rnic_rsp_retire #(
   input  logic                   init_valid,
   output logic                   init_ready,
 
-  // Groups that retired, free running
-  output logic [15:0]            groups
+  // Groups that retired, and completions made, free running; none waits here
+  output logic [15:0]            groups,
+  output logic [15:0]            cqes,
+  output logic                   cqes_left,
+
+  // Event: a QP in ERR holds no entry of its SRQ any more
+  output logic                   reached_en,
+  output logic [QP_W-1:0]        reached_qpn
 );
 
   typedef enum logic [1:0] {TAKE, LOAD, ACT} state_e;
@@ -134,10 +140,12 @@ module rnic_rsp_retire #(
     state_q <= state_d;
     if (begin_flush || begin_done) flushing_q <= begin_flush;
     if (acted && !flushing_q) groups <= groups + 16'd1;
+    if (acted && complete)    cqes <= cqes + 16'd1;
     if (rst) begin
       state_q    <= TAKE;
       flushing_q <= 1'b0;
       groups     <= '0;
+      cqes       <= '0;
     end
   end
 
@@ -204,6 +212,10 @@ module rnic_rsp_retire #(
                   : poison_now_q ? retire.cqe && !is_failed
                                  : retire.cqe || (fails && retire.holds_wqe);
 
+  // The turn of the WQE in hand: what was taken before has completed.
+  assign reached_en  = flush_taken && flush.reached;
+  assign reached_qpn = flush.qpn[QP_W-1:0];
+
   cqe_req_t   cqe;
   rsp_reply_t reply;
   qp_error_t  error;
@@ -240,15 +252,20 @@ module rnic_rsp_retire #(
 
   always_comb begin
     reply          = '0;
-    reply.read     = retire.kind == RETIRE_KIND_READ;
-    reply.replay   = retire.kind == RETIRE_KIND_READ && retire.reply;
+    reply.again    = retire.reply;
+    reply.place    = retire.wqe_index[3:0];
     reply.qpn      = retire.qpn;
     reply.psn      = retire.psn;
     reply.syndrome = syndrome;
     reply.msn      = fails ? retire.prior_msn : retire.msn;
-    reply.va       = retire.reth_va;
+    reply.value    = retire.kind == RETIRE_KIND_ATOMIC ? done.original : retire.reth_va;
     reply.rkey     = retire.reth_rkey;
     reply.length   = retire.reth_len;
+    if (fails)                                   reply.kind = RSP_REPLY_ACK;
+    else if (retire.kind == RETIRE_KIND_READ)    reply.kind = RSP_REPLY_READ;
+    else if (retire.kind == RETIRE_KIND_ATOMIC)  reply.kind = RSP_REPLY_ATOMIC;
+    else if (!retire.reply)                      reply.kind = RSP_REPLY_SETTLE;
+    else                                         reply.kind = RSP_REPLY_ACK;
   end
 
   // The event is for errors that no completion tells.
@@ -256,7 +273,10 @@ module rnic_rsp_retire #(
     error        = '0;
     error.qpn    = retire.qpn;
     error.status = complete ? CQE_STATUS_WR_FLUSH_ERR : status;
+    error.remote = 1'b1;
   end
+
+  assign cqes_left = !m_cqe_valid;
 
   logic want_reply;
   logic cqe_ready;
@@ -264,7 +284,9 @@ module rnic_rsp_retire #(
   logic error_ready;
 
   assign want_reply = !flushing_q && !poison_now_q
-                   && (reply.read || retire.reply || (fails && !inv_fails));
+                   && (retire.reply || (fails && !inv_fails) || (!fails && retire.read_last)
+                       || (!fails && (retire.kind == RETIRE_KIND_READ
+                                      || retire.kind == RETIRE_KIND_ATOMIC)));
   assign room       = cqe_ready && reply_ready && error_ready;
 
   stream_fifo #(.DATA_W(CQE_REQ_W), .DEPTH(4)) u_cqes (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
 
@@ -12,12 +13,13 @@ from cocotb.handle import SimHandleBase
 from cocotb.triggers import RisingEdge
 from cocotb.utils import get_sim_time
 
-from spec.codes import Access, CqeStatus, QpState, QpType, Syndrome
+from spec.codes import Access, CqeStatus, EventType, QpState, QpType
 from spec.layouts import Sge
 from spec.streams import (
     CqeReq,
     DmaReadData,
     DmaReadReq,
+    EventReq,
     KeyOp,
     MemReq,
     QpConfig,
@@ -34,6 +36,7 @@ from spec.streams import (
     SegKind,
     TxPacket,
 )
+from tb.blocks.rsp_answers import Answers
 from tb.blocks.rsp_model import Entry, Model, Order, Outcome, Qp, Ring
 from tb.streams import CLOCK_NS, StreamSink, StreamSource, cycles, reset, stall_pattern, start_clock
 
@@ -74,12 +77,17 @@ class Bench:
         self.moving: deque[tuple[float, RxDone, Outcome]] = deque()
         self.reads: deque[tuple[float, int]] = deque()
         self.packets: dict[int, list[TxPacket]] = {}
+        self.history: dict[int, list[Order | TxPacket]] = {}
+        self.answers: dict[int, Answers] = {}
+        self.events: dict[int, list[EventType]] = {}
         self.completions: dict[int, list[CqeReq]] = {}
         self.errors: dict[int, list[CqeStatus]] = {}
         self.flushes: deque[int] = deque()
         self.beats: list[RxWork] = []
         self.fault = lambda outcome: RxFault.NONE
         self.unchecked: set[int] = set()
+        self.moves = True  # data moves
+        self.executed = 0  # atomics
         self.latency = 20
         self.move_time = 10
         self.done_count = 0
@@ -92,6 +100,7 @@ class Bench:
         for name in ("s_dma_en", "s_dma_data", "rq_rd_cfg", "qp_rd_cfg", "flush_rd_cfg"):
             getattr(dut, name).value = 0
         dut.drain_req_en.value = 0
+        self.set_ack_wait(16, 256)
         self.req = StreamSource(dut, "s_req", fields=("hdr", "cfg"), idle=stall_pattern(idle))
         self.done = StreamSource(dut, "s_done", idle=stall_pattern(idle))
         self.result = StreamSource(dut, "s_result")
@@ -101,7 +110,7 @@ class Bench:
         sinks = {
             "m_work": (RxWork, self._on_work), "m_pkt": (TxPacket, self._on_packet),
             "m_cqe": (CqeReq, self._on_cqe), "m_error": (QpError, self._on_error),
-            "m_dma": (DmaReadReq, self._on_read),
+            "m_dma": (DmaReadReq, self._on_read), "m_event": (EventReq, self._on_event),
         }  # fmt: skip
         self.sinks = {
             name: StreamSink(dut, name, record=record, on_beat=action, stall=stall_pattern(stall))
@@ -112,6 +121,10 @@ class Bench:
             Table(dut, "qp_rd_qpn", "qp_rd_cfg", self.configs),
             Table(dut, "flush_rd_qpn", "flush_rd_cfg", self.configs),
         ]
+
+    def set_ack_wait(self, every: int, delay: int) -> None:
+        """How many requests an acknowledge may cover, and cycles that it may wait for them."""
+        self.dut.ack_every.value, self.dut.ack_delay.value = every, delay
 
     @classmethod
     async def start(cls, dut: SimHandleBase, stall: str = "none", idle: str = "none") -> Self:
@@ -132,9 +145,11 @@ class Bench:
                 table.step()
             now = get_sim_time("ns")
             self._answer_read(now)
-            while self.moving and self.moving[0][0] <= now:
+            while self.moves and self.moving and self.moving[0][0] <= now:
                 _, done, outcome = self.moving.popleft()
-                self.model.done(outcome, done.fault)
+                order = self.model.done(outcome, done.fault, done.original)
+                if order:
+                    self.history.setdefault(outcome.hdr.qpn, []).append(order)
                 self.done.send_nowait(done)
             # On an SRQ, a flush between requests would change who takes which entry.
             while self.flushes and not (self.expected and self._has_srq(self.flushes[0])):
@@ -163,12 +178,18 @@ class Bench:
 
     def _on_packet(self, packet: TxPacket) -> None:
         self.packets.setdefault(packet.qpn, []).append(packet)
+        self.history.setdefault(packet.qpn, []).append(packet)
         self.packet_times.append(get_sim_time("ns") / CLOCK_NS)
 
     def _on_cqe(self, cqe: CqeReq) -> None:
         self.completions.setdefault(cqe.qpn, []).append(cqe)
 
+    def _on_event(self, event: EventReq) -> None:
+        assert (event.eqn, event.detail) == (0, 0)
+        self.events.setdefault(event.number, []).append(EventType(event.event_type))
+
     def _on_error(self, error: QpError) -> None:
+        assert error.remote
         self.errors.setdefault(error.qpn, []).append(error.status)
         self.set_state(error.qpn, QpState.ERR)
         self.flushes.append(error.qpn)
@@ -181,13 +202,16 @@ class Bench:
         beats, self.beats = self.beats, []
         outcome = self.expected.popleft()
         self._check_group(outcome, beats)
-        fault = self.fault(outcome) if beats[0].mem.length or beats[-1].mem.op else RxFault.NONE
+        self.executed += bool(beats[0].atomic)
+        moves = beats[0].mem.length or beats[0].mem.span or beats[-1].mem.op
+        fault = self.fault(outcome) if moves else RxFault.NONE
         if fault:
             self.unchecked.add(outcome.hdr.qpn)
         when = get_sim_time("ns") + random.randint(1, self.move_time) * CLOCK_NS
         if self.moving:
             when = max(when, self.moving[-1][0])
-        self.moving.append((when, RxDone(fault=fault, retire=beats[0].retire), outcome))
+        done = RxDone(fault=fault, original=random.getrandbits(64), retire=beats[0].retire)
+        self.moving.append((when, done, outcome))
         self.done_count += 1
 
     def _check_group(self, outcome: Outcome, beats: list[RxWork]) -> None:
@@ -198,6 +222,9 @@ class Bench:
             return
         assert (first.retire.kind == RetireKind.NONE) == self._is_silent(outcome), (outcome, first)
         assert [self._segment(beat.mem) for beat in beats] == (outcome.segments or [None])
+        assert all(beat.atomic == outcome.atomic for beat in beats)
+        if outcome.atomic:
+            assert (first.retire.swap, first.retire.compare) == (hdr.swap, hdr.compare)
         if first.retire.fatal:
             assert outcome.fatal is not None
             self.unchecked.add(hdr.qpn)
@@ -211,12 +238,16 @@ class Bench:
     @staticmethod
     def _segment(mem: MemReq) -> tuple | None:
         if mem.op == KeyOp.INVALIDATE:
-            return ("invalidate", 0, 0, mem.token, mem.pd)
+            return ("invalidate", 0, 0, mem.token, mem.pd, 0)
         if mem.kind == SegKind.NONE:
-            assert mem.length == 0
+            assert (mem.length, mem.span) == (0, 0)
             return None
-        kind = {Access.LOCAL_WRITE: "local", Access.REMOTE_WRITE: "remote"}[mem.access]
-        return (kind, mem.va, mem.length, mem.token, mem.pd)
+        assert mem.kind == SegKind.KEY
+        kind = {
+            Access.LOCAL_WRITE: "local", Access.REMOTE_WRITE: "remote",
+            Access.REMOTE_READ: "read", Access.REMOTE_ATOMIC: "atomic",
+        }[mem.access]  # fmt: skip
+        return (kind, mem.va, mem.length, mem.token, mem.pd, mem.span)
 
     # ------------------------------------------------------------------ queue pairs
 
@@ -234,7 +265,8 @@ class Bench:
         values = {
             "state": QpState.RTR, "exists": 1, "qp_type": QpType.RC, "pd": random.getrandbits(16),
             "recv_cq": random.getrandbits(16), "rq_id": ring.number, "use_srq": int(bool(srq)),
-            "access": Access.REMOTE_WRITE | Access.REMOTE_READ, "path_mtu": random.randint(1, 3),
+            "access": Access.REMOTE_WRITE | Access.REMOTE_READ | Access.REMOTE_ATOMIC,
+            "path_mtu": random.randint(1, 3),
             "max_dest_rd_atomic": 16, "min_rnr_timer": random.randint(0, 31),
         }  # fmt: skip
         config = QpConfig(**{**values, **attributes})
@@ -244,7 +276,8 @@ class Bench:
         qp = Qp(number, config, ring, psn)
         self.model.qps[number] = qp
         self.unchecked.discard(number)
-        for results in (self.packets, self.completions, self.errors):
+        self.answers[number] = Answers(qp)
+        for results in (self.packets, self.history, self.completions, self.errors, self.events):
             results.pop(number, None)
         return qp
 
@@ -257,6 +290,11 @@ class Bench:
     def set_state(self, number: int, state: QpState) -> None:
         """What the queue pair table says from now on."""
         self.configs[number] = replace(self.configs[number], state=state)
+
+    def set_config(self, number: int, **attributes: Any) -> QpConfig:
+        """Change attributes in the queue pair table."""
+        self.configs[number] = replace(self.configs[number], **attributes)
+        return self.configs[number]
 
     async def drain(self) -> None:
         """Ask for a drain and wait for its end."""
@@ -304,6 +342,18 @@ class Bench:
         self.req.send_nowait(hdr=hdr, cfg=self.configs[qp.number])
         return outcome
 
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until something is so."""
+        for _ in range(20_000):
+            if condition():
+                return
+            await RisingEdge(self.dut.clk)
+        raise AssertionError("it never came to that")
+
+    async def moved(self) -> None:
+        """Wait until the data of every request has moved."""
+        await self.until(lambda: not self.expected and not self.moving and self.done.empty())
+
     async def settle(self) -> None:
         """Wait until nothing happens any more."""
         quiet = 0
@@ -325,9 +375,21 @@ class Bench:
             self.model.flush(qp)
         assert self.errors.get(qp.number, []) == ([] if qp.error is None else [qp.error])
         self._check_completions(qp)
-        match_responses(qp, self.packets.get(qp.number, []))
-        qp.orders.clear()
+        self._check_events(qp)
+        answers = self.answers[qp.number]
+        for event in self.history.pop(qp.number, []):
+            if isinstance(event, Order):
+                answers.due(event)
+            else:
+                answers.sent(event)
+        answers.finish()
         self.packets.pop(qp.number, None)
+
+    def _check_events(self, qp: Qp) -> None:
+        due = [EventType.COMM_EST] if qp.established else []
+        if qp.error is not None and qp.config.use_srq:
+            due.append(EventType.LAST_WQE_REACHED)
+        assert self.events.get(qp.number, []) == due
 
     def _check_completions(self, qp: Qp) -> None:
         found = self.completions.pop(qp.number, [])
@@ -340,85 +402,3 @@ class Bench:
             for name in names:
                 assert getattr(cqe, name) == getattr(due, name), (name, cqe, due)
         qp.completions.clear()
-
-
-def read_packets(qp: Qp, order: Order) -> list[tuple]:
-    """The responses of a read: opcode, PSN, address, bytes."""
-    count = max(1, -(-order.length // qp.mtu))
-    names = [0x10] if count == 1 else [0x0D, *[0x0E] * (count - 2), 0x0F]
-    return [
-        (
-            names[i], (order.psn + i) % (1 << 24), order.va + i * qp.mtu,
-            min(qp.mtu, order.length - i * qp.mtu),
-        )
-        for i in range(count)
-    ]  # fmt: skip
-
-
-def match_responses(qp: Qp, packets: list[TxPacket]) -> None:
-    """All reads whole and in order; acknowledges in order, left out only for something newer."""
-    left = deque(packets)
-    acks: list[Order] = []
-    for order in qp.orders:
-        if not order.read:
-            acks.append(order)
-            continue
-        match_acks(qp, acks, left, final=False)
-        acks = []
-        for opcode, psn, va, size in read_packets(qp, order):
-            assert left, f"a response of read {order} is missing"
-            packet = left.popleft()
-            found = (packet.opcode, packet.psn, packet.payload_len)
-            assert found == (opcode, psn, size), (packet, order)
-            check_read(qp, packet, order, va, size)
-    match_acks(qp, acks, left, final=True)
-    assert not left, f"{len(left)} responses too many: {left[0]}"
-
-
-def match_acks(qp: Qp, due: list[Order], left: deque[TxPacket], *, final: bool) -> None:
-    """The acknowledges between two reads: some of those due, in order, the last one for certain."""
-    found: list[TxPacket] = []
-    while left and left[0].opcode == 0x11:
-        found.append(left.popleft())
-    if final and due:
-        assert found, f"{due[-1]} was not answered"
-        # A repeated acknowledge does not remove a NAK.
-        while found[-1].syndrome & 0x60 and (due[-1].psn + 1) % (1 << 24) == found[-1].psn:
-            due = due[:-1]
-        assert is_ack(found[-1], due[-1]), (found[-1], due)
-    place = len(due)
-    for packet in reversed(found):
-        place = next((i for i in reversed(range(place)) if is_ack(packet, due[i])), -1)
-        assert place >= 0, f"{packet} is not due: {due}"
-        check_ack(qp, packet)
-
-
-def is_ack(packet: TxPacket, order: Order) -> bool:
-    """The packet is this acknowledge."""
-    return packet.opcode == 0x11 and (packet.psn, packet.syndrome, packet.msn) == (
-        order.psn, order.syndrome, order.msn,
-    )  # fmt: skip
-
-
-def check_whole(qp: Qp, packet: TxPacket) -> None:
-    """A response of this queue pair in one piece."""
-    flags = (packet.first, packet.last, packet.response, packet.local_op, packet.qpn)
-    assert flags == (1, 1, 1, 0, qp.number)
-
-
-def check_ack(qp: Qp, packet: TxPacket) -> None:
-    """The other fields of an acknowledge."""
-    check_whole(qp, packet)
-    assert (packet.payload_len, packet.mem.kind) == (0, SegKind.NONE)
-
-
-def check_read(qp: Qp, packet: TxPacket, order: Order, va: int, size: int) -> None:
-    """The other fields of a read response."""
-    check_whole(qp, packet)
-    assert (packet.syndrome, packet.msn) == (Syndrome.ACK_NO_CREDITS, order.msn)
-    mem = packet.mem
-    if size:
-        assert (mem.kind, mem.va, mem.length) == (SegKind.KEY, va, size)
-        assert (mem.token, mem.pd, mem.access) == (order.rkey, qp.config.pd, Access.REMOTE_READ)
-    else:
-        assert mem.kind == SegKind.NONE

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from spec.codes import Access, CqeStatus, Syndrome
 from spec.layouts import CqeFlag, CqeOp, RqWqe, Sge
-from spec.streams import QpConfig, RxFault, RxHeader
+from spec.streams import AtomicOp, QpConfig, RxFault, RxHeader
 
 SPACE = 1 << 24
 SENDS = {0: "first", 1: "middle", 2: "last", 3: "last", 4: "only", 5: "only"}
@@ -20,6 +20,7 @@ WRITES = {6: "first", 7: "middle", 8: "last", 9: "last", 10: "only", 11: "only"}
 IMMEDIATE = {3, 5, 9, 11}
 INVALIDATE = {0x16, 0x17}
 READ = 12
+ATOMICS = {0x13: AtomicOp.SWAP, 0x14: AtomicOp.ADD}
 
 
 @dataclass
@@ -61,10 +62,13 @@ class Order:
     psn: int
     msn: int
     syndrome: int
-    read: bool = False
+    kind: str = "ack"  # ack, settle (an acknowledge, if a NAK for its PSN waits), read, atomic
     va: int = 0
     rkey: int = 0
     length: int = 0
+    value: int = 0  # atomic: the number before
+    sequence: int = 0  # read, atomic: place in the order of first requests
+    first: Order | None = None  # the request that this one repeats
 
 
 @dataclass
@@ -91,6 +95,7 @@ class Outcome:
     order: Order | None = None
     fatal: CqeStatus | None = None
     entry: Entry | None = None  # held by the message
+    atomic: AtomicOp = AtomicOp.NONE
     completes: bool = False
     good: Completion | None = None
     prior_msn: int = 0
@@ -112,8 +117,9 @@ class Qp:
         self.entry: Entry | None = None
         self.used = 0
         self.va = self.rkey = self.left = self.total = 0
-        self.reads: deque[Order] = deque(maxlen=16)
-        self.orders: list[Order] = []
+        self.table: deque[Order] = deque(maxlen=16)  # the last reads and atomics
+        self.accepted = 0  # of them
+        self.established = False
         self.completions: list[Completion] = []
         self.error: CqeStatus | None = None
 
@@ -140,8 +146,10 @@ class Model:
         elif distance:
             self._duplicate(qp, hdr, out)
         else:
-            qp.nak_sent = False
+            settles, qp.nak_sent = qp.nak_sent, False
             self._expected(qp, hdr, out)
+            if out.order and out.silent and settles:
+                out.order.kind, out.silent = "settle", False
         return out
 
     @staticmethod
@@ -154,27 +162,50 @@ class Model:
         if op in SENDS or op in WRITES:
             if hdr.ack_req:
                 self._order(qp, out, qp.epsn - 1, Syndrome.ACK_NO_CREDITS)
-        elif op == READ:
-            for old in qp.reads:
-                offset = (hdr.psn - old.psn) % SPACE * qp.mtu
-                inside = offset == 0 or offset < old.length
-                rest = (old.va + offset, old.length - offset, old.rkey)
-                if inside and (hdr.reth_va, hdr.reth_len, hdr.reth_rkey) == rest:
-                    self._read(qp, hdr, out)
+        elif op == READ or op in ATOMICS:
+            for old in qp.table:
+                if self._repeats(qp, hdr, old):
+                    self._answer(qp, hdr, out, old)
 
     @staticmethod
-    def _read(qp: Qp, hdr: RxHeader, out: Outcome) -> None:
-        out.order = Order(hdr.psn, qp.msn, 0x1F, True, hdr.reth_va, hdr.reth_rkey, hdr.reth_len)
+    def _repeats(qp: Qp, hdr: RxHeader, old: Order) -> bool:
+        """The strict rule: from the start of a packet of the old request to its end."""
+        if hdr.opcode in ATOMICS:
+            same = (hdr.psn, hdr.reth_va, hdr.reth_rkey)
+            return old.kind == "atomic" and same == (old.psn, old.va, old.rkey)
+        offset = (hdr.psn - old.psn) % SPACE * qp.mtu
+        inside = offset == 0 or offset < old.length
+        rest = (old.va + offset, old.length - offset, old.rkey)
+        wanted = (hdr.reth_va, hdr.reth_len, hdr.reth_rkey)
+        return old.kind == "read" and inside and wanted == rest
+
+    @staticmethod
+    def _answer(qp: Qp, hdr: RxHeader, out: Outcome, old: Order | None) -> None:
+        kind = "read" if hdr.opcode == READ else "atomic"
+        out.order = Order(
+            hdr.psn, qp.msn, 0x1F, kind, hdr.reth_va, hdr.reth_rkey,
+            hdr.reth_len if kind == "read" else 0,
+            sequence=old.sequence if old else qp.accepted, first=old,
+        )  # fmt: skip
         out.silent = False
+        place = (hdr.reth_rkey, qp.config.pd)
+        if kind == "read":
+            out.segments.append(("read", hdr.reth_va, 0, *place, hdr.reth_len))
+        elif not old:
+            out.atomic = ATOMICS[hdr.opcode]
+            out.segments.append(("atomic", hdr.reth_va, 8, *place, 0))
+        if not old:
+            qp.accepted += 1
+            qp.table.append(out.order)
 
     def _expected(self, qp: Qp, hdr: RxHeader, out: Outcome) -> None:
         op = hdr.opcode
-        kind = "send" if op in SENDS else "write" if op in WRITES else "read" if op == READ else ""
+        kind = self._kind(op)
         place = SENDS.get(op) or WRITES.get(op) or "only"
         if not self._allowed(qp, kind, place):
             self._refuse(qp, out, CqeStatus.REM_INV_REQ_ERR, qp.entry)
             return
-        if kind == "read" and qp.config.max_dest_rd_atomic == 0:
+        if kind in ("read", "atomic") and qp.config.max_dest_rd_atomic == 0:
             self._refuse(qp, out, CqeStatus.REM_INV_REQ_ERR, None)
             return
         takes = (kind == "send" and place in ("first", "only")) or op in (9, 11)
@@ -195,12 +226,21 @@ class Model:
         self._execute(qp, hdr, out, kind, place, takes)
 
     @staticmethod
+    def _kind(op: int) -> str:
+        if op in SENDS or op in WRITES:
+            return "send" if op in SENDS else "write"
+        return "atomic" if op in ATOMICS else "read" if op == READ else ""
+
+    @staticmethod
     def _allowed(qp: Qp, kind: str, place: str) -> bool:
         if not kind:
             return False
         if qp.current:
             return kind == qp.current and place in ("middle", "last")
-        right = {"send": 0, "write": Access.REMOTE_WRITE, "read": Access.REMOTE_READ}[kind]
+        right = {
+            "send": 0, "write": Access.REMOTE_WRITE, "read": Access.REMOTE_READ,
+            "atomic": Access.REMOTE_ATOMIC,
+        }[kind]  # fmt: skip
         return place in ("first", "only") and (qp.config.access & right) == right
 
     @staticmethod
@@ -217,8 +257,10 @@ class Model:
             return True
         if place == "last" and size == 0:
             return True
-        if kind == "read":
-            return size != 0 or hdr.reth_len > 1 << 31
+        if kind in ("read", "atomic"):
+            return size != 0 or (
+                hdr.reth_va % 8 != 0 if kind == "atomic" else hdr.reth_len > 1 << 31
+            )
         if kind != "write":
             return False
         left = hdr.reth_len if place in ("first", "only") else qp.left
@@ -235,9 +277,9 @@ class Model:
         if ends:
             qp.msn = (qp.msn + 1) % SPACE
         qp.current = None if ends else kind
-        if kind == "read":
-            self._read(qp, hdr, out)
-            qp.reads.append(out.order)
+        qp.established = True
+        if kind in ("read", "atomic"):
+            self._answer(qp, hdr, out, None)
             return
         if takes and kind == "send":
             qp.entry, qp.used = out.entry, 0
@@ -272,12 +314,12 @@ class Model:
             skip -= start
             take = min(size, sge.length - start)
             if take:
-                piece = ("local", sge.addr + start, take, sge.token, out.entry.pd)
+                piece = ("local", sge.addr + start, take, sge.token, out.entry.pd, 0)
                 out.segments.append(piece)
                 size -= take
         qp.used += hdr.payload_len
         if hdr.opcode in INVALIDATE:
-            out.segments.append(("invalidate", 0, 0, hdr.imm, qp.config.pd))
+            out.segments.append(("invalidate", 0, 0, hdr.imm, qp.config.pd, 0))
         op = CqeOp.RECV
         flags = CqeFlag.SOLICITED if hdr.solicited else 0
         if hdr.opcode in IMMEDIATE:
@@ -295,7 +337,9 @@ class Model:
                 hdr.reth_va, hdr.reth_rkey, hdr.reth_len, hdr.reth_len,
             )  # fmt: skip
         if hdr.payload_len:
-            out.segments.append(("remote", qp.va, hdr.payload_len, qp.rkey, qp.config.pd))
+            whole = qp.total if place in ("first", "only") else 0
+            where = ("remote", qp.va, hdr.payload_len, qp.rkey, qp.config.pd)
+            out.segments.append((*where, whole))
         qp.va += hdr.payload_len
         qp.left -= hdr.payload_len
         if out.completes:
@@ -310,13 +354,13 @@ class Model:
 
     # ------------------------------------------------------------------ data moved
 
-    def done(self, out: Outcome, fault: RxFault) -> None:
-        """The data of the request was moved, or could not be."""
+    def done(self, out: Outcome, fault: RxFault, original: int) -> Order | None:
+        """The data of the request was moved, or could not be; what is to be answered."""
         qp = self.qps[out.hdr.qpn]
         if qp.poisoned:
             if out.completes:
                 self._complete(qp, out.entry, CqeStatus.WR_FLUSH_ERR)
-            return
+            return None
         status = out.fatal
         if fault:
             status = self._faulted(out, fault)
@@ -328,14 +372,18 @@ class Model:
         elif out.good:
             out.entry.completed = True
             qp.completions.append(out.good)
-        if not out.silent:
-            qp.orders.append(out.order)
+        if out.silent:
+            return None
+        if out.order.kind == "atomic":
+            out.order.value = out.order.first.value if out.order.first else original
+        return out.order
 
     @staticmethod
     def _faulted(out: Outcome, fault: RxFault) -> CqeStatus:
         order = out.order
         if fault == RxFault.KEY and out.hdr.opcode in INVALIDATE:
             order.msn = out.prior_msn
+            out.silent = out.silent or order.kind == "settle"
             return CqeStatus.REM_INV_REQ_ERR
         status, syndrome = {
             RxFault.KEY: (CqeStatus.REM_ACCESS_ERR, Syndrome.NAK_REMOTE_ACCESS),

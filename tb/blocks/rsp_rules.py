@@ -10,12 +10,13 @@ from cocotb.utils import get_sim_time
 from spec.codes import Access, CqeStatus, QpState, Syndrome
 from spec.streams import QpInit, QpInitOp, RxFault, TxResult
 from tb.blocks.rsp_bench import Bench
-from tb.blocks.rsp_model import READ, SPACE, Outcome, Qp
+from tb.blocks.rsp_model import ATOMICS, READ, SPACE, Order, Outcome, Qp
 from tb.streams import CLOCK_NS, cycles
 
 SEND_FIRST, SEND_MIDDLE, SEND_LAST, SEND_ONLY = 0, 1, 2, 4
 WRITE_FIRST, WRITE_MIDDLE, WRITE_LAST, WRITE_ONLY = 6, 7, 8, 10
 WRITE_ONLY_IMM = 11
+SWAP, ADD = 0x13, 0x14
 ROUNDS = 3 if cocotb.SIM_NAME.startswith("Icarus") else 12
 
 
@@ -32,11 +33,10 @@ class Requester:
         self.bench, self.qp, self.trouble = bench, qp, trouble
         self.left = 0
         self.reads = 0
-        self.acked = False
 
     def begin_round(self) -> None:
         """Everything before was answered."""
-        self.reads, self.acked = 0, False
+        self.reads = 0
 
     def step(self) -> None:
         """One request."""
@@ -52,20 +52,18 @@ class Requester:
     def send(self, opcode: int, size: int, **fields: int) -> Outcome:
         """A request with random flags."""
         flags = {"ack_req": int(random.random() < 0.6), "solicited": random.getrandbits(1)}
-        outcome = self.bench.request(self.qp, opcode, size, **{**flags, **fields})
-        self.acked = self.acked or outcome.order is not None
-        return outcome
+        return self.bench.request(self.qp, opcode, size, **{**flags, **fields})
 
     def begin(self) -> None:
         """Start a message."""
         mtu = self.qp.mtu
         size = random.choice([0, 1, 4, 64, mtu - 1, mtu, mtu + 1, random.randint(0, 3 * mtu)])
-        kind = random.choice(["send", "write", "read"])
+        kind = random.choice(["send", "write", "read", "atomic"])
         address = {"reth_va": random.getrandbits(63), "reth_rkey": random.getrandbits(32)}
-        if kind == "read":
-            if self.reads < 8:
+        if kind in ("read", "atomic"):
+            if self.reads < 16:
                 self.reads += 1
-                self.send(READ, 0, reth_len=size, **address)
+                self.begin_reading(kind, size, address)
         elif size > mtu:
             opcode = SEND_FIRST if kind == "send" else WRITE_FIRST
             outcome = self.send(opcode, mtu, reth_len=size, **address)
@@ -75,6 +73,15 @@ class Requester:
             self.send(random.choice([4, 5, 0x17]), size)
         else:
             self.send(random.choice([10, 11]), size, reth_len=size, **address)
+
+    def begin_reading(self, kind: str, size: int, address: dict[str, int]) -> None:
+        """A read or an atomic."""
+        if kind == "read":
+            self.send(READ, 0, reth_len=size, **address)
+            return
+        address["reth_va"] &= ~7
+        operands = {"swap": random.getrandbits(64), "compare": random.getrandbits(64)}
+        self.send(random.choice([SWAP, ADD]), 0, **operands, **address)
 
     def go_on(self) -> None:
         """The next packet of the message."""
@@ -96,26 +103,11 @@ class Requester:
         if random.random() < 0.4:
             ahead = random.choice([1, 2, 100, SPACE // 2 - 1])
             self.send(random.choice([0, 4, 6, 7, 12]), 0, psn=(qp.epsn + ahead) % SPACE)
-        elif qp.reads and not self.acked and self.reads < 8:
-            self.reads += 1
-            self.repeat_read(random.choice(list(qp.reads)))
+        elif qp.table and random.random() < 0.7:
+            repeat(self.bench, qp, random.choice(list(qp.table)))
         else:
             back = random.choice([1, 2, 3, 1000, SPACE // 2])
             self.send(random.choice([1, 2, 4, 8, 10, 19]), 0, psn=(qp.epsn - back) % SPACE)
-
-    def repeat_read(self, old) -> None:
-        """Ask for the rest of a read again, correctly or not."""
-        packets = max(1, -(-old.length // self.qp.mtu))
-        skip = random.randrange(packets)
-        offset = skip * self.qp.mtu
-        fields = {
-            "psn": (old.psn + skip) % SPACE, "reth_va": old.va + offset,
-            "reth_len": old.length - offset, "reth_rkey": old.rkey,
-        }  # fmt: skip
-        if random.random() < 0.3:
-            fields[random.choice(list(fields))] += 1
-        if (fields["psn"] - self.qp.epsn) % SPACE >= SPACE // 2:
-            self.send(READ, 0, **fields)
 
     def nonsense(self) -> None:
         """A request that breaks a rule, or several."""
@@ -125,12 +117,27 @@ class Requester:
         fields = {"reth_len": random.choice([size, size + 1, mtu + 1, (1 << 31) + 1])}
         if random.random() < 0.2:
             fields["pad"] = random.getrandbits(2)
-        if opcode == READ and fields["reth_len"] < 1 << 31:
+        if opcode in (READ, *ATOMICS):
             self.reads += 1
-            if self.reads > 8:
+            if self.reads > 16:
                 return
         self.send(opcode, size, **fields)
         self.left = random.choice([1, mtu, 2 * mtu])
+
+
+def repeat(bench: Bench, qp: Qp, old: Order, wrong: float = 0.2) -> None:
+    """Ask for (the rest of) a read or an atomic again, correctly or not."""
+    packets = max(1, -(-old.length // qp.mtu))
+    skip = random.randrange(packets)
+    offset = skip * qp.mtu
+    fields = {"psn": (old.psn + skip) % SPACE, "reth_va": old.va + offset, "reth_rkey": old.rkey}
+    opcode = ADD
+    if old.kind == "read":
+        opcode, fields["reth_len"] = READ, old.length - offset
+    if random.random() < wrong:
+        fields[random.choice(list(fields))] += 1
+    if (fields["psn"] - qp.epsn) % SPACE >= SPACE // 2:
+        bench.request(qp, opcode, 0, **fields)
 
 
 def random_fault(probability: float):
@@ -139,8 +146,8 @@ def random_fault(probability: float):
     def fault(outcome: Outcome) -> RxFault:
         if random.random() >= probability or not outcome.segments:
             return RxFault.NONE
-        kinds = {"local": RxFault.LOCAL_KEY, "remote": RxFault.KEY, "invalidate": RxFault.KEY}
-        kind = kinds[random.choice(outcome.segments)[0]]
+        local = random.choice(outcome.segments)[0] == "local"
+        kind = RxFault.LOCAL_KEY if local else RxFault.KEY
         return random.choice([kind, kind, RxFault.BUS]) if outcome.segments[0][2] else kind
 
     return fault
@@ -159,9 +166,9 @@ async def post_some(bench: Bench, ring, bad: bool) -> None:
 
 async def create(bench: Bench, number: int, srq) -> Qp:
     """A queue pair with a starting PSN that soon wraps, sometimes without some right."""
-    access = Access.REMOTE_WRITE | Access.REMOTE_READ
+    access = Access.REMOTE_WRITE | Access.REMOTE_READ | Access.REMOTE_ATOMIC
     if random.random() < 0.1:
-        access = random.choice([Access.REMOTE_WRITE, Access.REMOTE_READ])
+        access = random.choice([Access.REMOTE_WRITE, Access.REMOTE_READ, Access.REMOTE_ATOMIC])
     psn = random.choice([0, SPACE - 3, SPACE // 2 - 2, random.getrandbits(24)])
     return await bench.create_qp(number, srq, access=access, psn=psn)
 
@@ -176,6 +183,7 @@ async def random_requests_follow_the_rules(dut, stall, idle, trouble):
     bench.fault = random_fault(trouble / 2)
     bench.latency = random.choice([3, 50])
     bench.move_time = random.choice([2, 40])
+    bench.set_ack_wait(random.choice([0, 1, 3, 16]), random.choice([0, 20, 256]))
     srq = await bench.create_ring(8 + 1, 5)
     qps = {n: await create(bench, n, srq if n in (2, 3, 5) else None) for n in range(6)}
     requesters = {n: Requester(bench, qp, trouble) for n, qp in qps.items()}
@@ -241,33 +249,12 @@ async def repeated_reads_do_not_count_against_the_limit(dut):
     bench.sinks["m_pkt"].paused = True
     for _ in range(4):
         bench.request(qp, READ, reth_len=1000)
-    for old in list(qp.reads):
+    for old in list(qp.table):
         bench.request(qp, READ, psn=old.psn, reth_va=old.va, reth_len=1000, reth_rkey=old.rkey)
     await cycles(dut, 200)
     bench.sinks["m_pkt"].paused = False
     await bench.settle()
     bench.request(qp, READ, reth_len=1)
-    await bench.settle()
-    bench.check(qp)
-
-
-@cocotb.test()
-async def repeated_reads_without_a_place_are_dropped(dut):
-    bench = await Bench.start(dut)
-    qp = await bench.create_qp(1, path_mtu=1)
-    bench.sinks["m_pkt"].paused = True
-    bench.request(qp, READ, reth_len=5000)
-    await cycles(dut, 50)
-    for _ in range(15):
-        bench.request(qp, READ, reth_len=1)
-    old = qp.reads[0]
-    dropped = bench.request(
-        qp, READ, psn=old.psn, reth_va=old.va, reth_len=5000, reth_rkey=old.rkey
-    )
-    dropped.order, dropped.silent = None, True
-    await cycles(dut, 100)
-    assert bench.event_count["resource"] == 1
-    bench.sinks["m_pkt"].paused = False
     await bench.settle()
     bench.check(qp)
 
@@ -280,8 +267,7 @@ async def failed_response_becomes_a_nak_and_nothing_follows(dut, status):
     entry = await bench.post(qp.ring, 100)
     other = await bench.create_qp(2, path_mtu=1)
     first = bench.request(qp, READ, reth_len=2560).hdr.psn
-    while len(bench.packets.get(1, [])) < 2:
-        await cycles(dut)
+    await bench.until(lambda: len(bench.packets.get(1, [])) >= 2)
     bench.sinks["m_pkt"].paused = True
     bench.request(qp, READ, reth_len=2560)
     bench.request(other, READ, reth_len=300)
@@ -341,7 +327,7 @@ async def repeated_read_does_not_swallow_a_newer_acknowledge(dut):
         bench.request(other, WRITE_ONLY, ack_req=1)
         await cycles(dut, 30)
     last = bench.request(qp, WRITE_ONLY, ack_req=1).hdr.psn
-    old = qp.reads[0]
+    old = qp.table[0]
     bench.request(qp, READ, psn=old.psn, reth_va=old.va, reth_len=10, reth_rkey=old.rkey)
     await cycles(dut, 60)
     bench.sinks["m_pkt"].paused = False
@@ -385,7 +371,8 @@ async def each_refusal_ends_the_queue_pair(dut):
     bench = await Bench.start(dut)
     cases = [
         (SEND_MIDDLE, 256, {}), (SEND_LAST, 4, {}), (WRITE_LAST, 4, {}), (WRITE_MIDDLE, 256, {}),
-        (0x15, 0, {}), (0x13, 0, {}), (0x14, 0, {}), (0x1C, 0, {}), (0x1D, 8, {}),
+        (0x15, 0, {}), (0x18, 0, {}), (0x1E, 0, {}), (0x1C, 0, {}), (0x1D, 8, {}),
+        (SWAP, 0, {"reth_va": 12}), (ADD, 0, {"reth_va": 1}), (ADD, 4, {}),
         (SEND_FIRST, 255, {}), (SEND_ONLY, 257, {}), (WRITE_FIRST, 256, {"reth_len": 256}),
         (WRITE_ONLY, 4, {"reth_len": 5}), (WRITE_ONLY, 8, {"reth_len": 5}),
         (READ, 0, {"reth_len": (1 << 31) + 1}), (READ, 4, {"reth_len": 4}),
@@ -407,8 +394,7 @@ async def read_of_two_gigabytes_is_accepted(dut):
     before = qp.epsn
     bench.request(qp, READ, reth_len=1 << 31)
     bench.request(qp, WRITE_ONLY, ack_req=1)
-    while len(bench.packets.get(1, [])) < 40:
-        await cycles(dut)
+    await bench.until(lambda: len(bench.packets.get(1, [])) >= 40)
     assert [p.opcode for p in bench.packets[1][:3]] == [0x0D, 0x0E, 0x0E]
     assert qp.epsn == (before + (1 << 23) + 1) % SPACE
     bench.set_state(1, QpState.RESET)
@@ -416,11 +402,14 @@ async def read_of_two_gigabytes_is_accepted(dut):
 
 
 @cocotb.test()
-@cocotb.parametrize(opcode=[READ, WRITE_ONLY, WRITE_ONLY_IMM])
+@cocotb.parametrize(opcode=[READ, WRITE_ONLY, WRITE_ONLY_IMM, SWAP, ADD])
 async def right_is_needed(dut, opcode):
     bench = await Bench.start(dut)
-    right = Access.REMOTE_WRITE if opcode == READ else Access.REMOTE_READ
-    qp = await bench.create_qp(1, access=right)
+    needed = Access.REMOTE_WRITE
+    if opcode in (READ, SWAP, ADD):
+        needed = Access.REMOTE_READ if opcode == READ else Access.REMOTE_ATOMIC
+    others = Access.REMOTE_WRITE | Access.REMOTE_READ | Access.REMOTE_ATOMIC
+    qp = await bench.create_qp(1, access=others & ~needed)
     await bench.post(qp.ring, 100)
     await refused(bench, qp, opcode, 0)
 
@@ -498,8 +487,7 @@ async def way_in_does_not_wait_for_the_way_out(dut):
         for qp in qps:
             bench.request(qp, READ, reth_len=3000)
             bench.request(qp, WRITE_ONLY, ack_req=1)
-    while bench.expected or bench.moving or not bench.done.empty():
-        await cycles(dut)
+    await bench.moved()
     bench.sinks["m_pkt"].paused = False
     await bench.settle()
     for qp in qps:

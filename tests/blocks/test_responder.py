@@ -7,8 +7,10 @@ import pytest
 from tb.sim import Sim
 
 
-def test_responder(sim: Sim) -> None:
-    sim.run("rnic_responder", tests="tb.blocks.rsp_rules", params={"QP_COUNT": 8, "SRQ_COUNT": 2})
+@pytest.mark.parametrize("rules", ["rules", "repeats", "waits"])
+def test_responder(sim: Sim, rules: str) -> None:
+    params = {"QP_COUNT": 8, "SRQ_COUNT": 2}
+    sim.run("rnic_responder", tests=f"tb.blocks.rsp_{rules}", params=params)
 
 
 @pytest.mark.simulators("icarus")
