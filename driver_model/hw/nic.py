@@ -20,6 +20,7 @@ FIRST_QPN = 2  # 0 and 1 belong to management
 EQN = 0
 ADMIN_VECTOR = 0
 MAX_PDS = 1 << 16
+QP_ERRORS = (EventType.QP_ERROR, EventType.QP_REQ_ERROR, EventType.QP_ACCESS_ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class Nic:
         elif event.event_type == EventType.CQ_ERROR:
             if (cq_error := self.on_cq_error.get(event.number)) is not None:
                 cq_error()
-        elif event.event_type == EventType.QP_ERROR:
+        elif event.event_type in QP_ERRORS:
             if (qp_error := self.on_qp_error.get(event.number)) is not None:
                 qp_error(event.detail)
         elif event.event_type == EventType.FATAL:

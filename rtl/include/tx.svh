@@ -16,7 +16,7 @@ localparam logic [1:0] TX_CLASS_NAK   = 2'd3;
 // Whose packet it is: what a result says, and how poison treats it.
 typedef struct packed {
   logic [1:0]  ack_class;  // for statistics
-  logic        exempt;     // an acknowledge of the responder, or a CNP, which poison does not stop
+  logic        exempt;     // the NAK for a failed response, or a CNP, which poison does not stop
   logic        local_op;   // a result is due in any case
   logic        response;
   logic [23:0] psn;

@@ -63,7 +63,9 @@ module rnic_tx_payload #(
     if (is_ack && syndrome[6:5] == AETH_TYPE_ACK)      first_ticket.ack_class = TX_CLASS_ACK;
     else if (is_ack && syndrome[6:5] == AETH_TYPE_RNR) first_ticket.ack_class = TX_CLASS_RNR;
     else if (is_ack)                                   first_ticket.ack_class = TX_CLASS_NAK;
-    first_ticket.exempt   = is_ack || pkt.opcode == OPCODE_CNP;
+    first_ticket.exempt   = pkt.opcode == OPCODE_CNP
+                         || (is_ack && (syndrome == SYNDROME_NAK_REMOTE_ACCESS
+                                        || syndrome == SYNDROME_NAK_REMOTE_OPERATION));
     first_ticket.local_op = pkt.local_op;
     first_ticket.response = pkt.response;
     first_ticket.psn      = pkt.psn;

@@ -1,7 +1,8 @@
 // rnic_tx_verdict: decides, packet by packet in order, what is sent and what is reported.
 //
 // A packet that failed poisons its queue pair; later packets of it are dropped without a word,
-// acknowledges and CNPs excepted. The failed one, and every local operation, leave a result. `drop` answers
+// so that no acknowledge passes a response that was not sent; the NAK for it, and CNPs, go. The
+// failed packet, and every local operation, leave a result. `drop` answers
 // in the same cycle. The rest of the pipeline starts a packet only while `result_room` is up.
 `include "streams.svh"
 `include "codes.svh"

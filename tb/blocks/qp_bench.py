@@ -82,9 +82,12 @@ class Bench:
         cfg = QpConfig(**{"exists": 1, **fields})
         await self.write.send(QpWrite(qpn=qpn, state_only=state_only, cfg=cfg))
 
-    def fail(self, lane: int, qpn: int, status: CqeStatus = CqeStatus.REM_OP_ERR) -> None:
+    def fail(
+        self, lane: int, qpn: int, status: CqeStatus = CqeStatus.REM_OP_ERR, remote: int = 0
+    ) -> None:
         """A pipeline asks for ERR."""
-        self.errors.send_nowait(lane, data=QpError(qpn=qpn, status=status).to_int())
+        error = QpError(qpn=qpn, status=status, remote=remote)
+        self.errors.send_nowait(lane, data=error.to_int())
 
     async def read(self, *numbers: int) -> list[QpConfig]:
         """What every reader sees, two cycles after the numbers."""

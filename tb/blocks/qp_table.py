@@ -55,6 +55,23 @@ async def a_flush_that_was_asked_for_is_no_event(dut):
 
 
 @cocotb.test()
+async def event_tells_which_kind_of_request_was_refused(dut):
+    bench = await Bench.start(dut)
+    cases = {
+        (CqeStatus.REM_INV_REQ_ERR, 1): EventType.QP_REQ_ERROR,
+        (CqeStatus.REM_ACCESS_ERR, 1): EventType.QP_ACCESS_ERROR,
+        (CqeStatus.LOC_QP_OP_ERR, 1): EventType.QP_ERROR,
+        (CqeStatus.REM_INV_REQ_ERR, 0): EventType.QP_ERROR,
+        (CqeStatus.REM_ACCESS_ERR, 0): EventType.QP_ERROR,
+    }
+    for qpn, ((status, remote), kind) in enumerate(cases.items()):
+        await bench.set(qpn, state=QpState.RTS)
+        bench.fail(0, qpn, status, remote)
+        event = await bench.events.recv()
+        assert (event.event_type, event.number, event.detail) == (kind, qpn, status)
+
+
+@cocotb.test()
 async def an_error_of_nobody_changes_nothing(dut):
     """Numbers that are not in use, in RESET, or in ERR already."""
     bench = await Bench.start(dut)

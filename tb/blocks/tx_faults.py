@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import cocotb
 
-from spec.codes import Access, CqeStatus
+from spec.codes import Access, CqeStatus, Syndrome
 from spec.streams import KeyOp, QpInitOp
 from tb.blocks.tx_bench import (
     ACK,
@@ -157,8 +157,16 @@ async def unreadable_page_list_is_a_bus_error(dut):
 
 
 @cocotb.test()
-async def responses_stop_alone_and_acknowledges_go_on(dut):
+@cocotb.parametrize(nak=(Syndrome.NAK_REMOTE_ACCESS, Syndrome.NAK_REMOTE_OPERATION))
+async def responses_stop_alone_and_their_nak_goes(dut, nak):
     bench = await start(dut)
+
+    def ack(syndrome: int) -> Job:
+        return bench.job(1, ACK, [], syndrome=syndrome)
+
+    def passing() -> list[Job]:
+        others = (Syndrome.ACK_NO_CREDITS, Syndrome.RNR_NAK, Syndrome.NAK_SEQUENCE, 0x61)
+        return silent(*(ack(syndrome) for syndrome in others))
 
     def answer(length: int, va: int) -> Job:
         segment = bench.segment(REMOTE, va, length, Access.REMOTE_READ)
@@ -166,11 +174,11 @@ async def responses_stop_alone_and_acknowledges_go_on(dut):
 
     wrong = fails(bench.job(1, READ_ONLY, [bench.segment(REGION, 0x7000_0000, 64,
                                                         Access.REMOTE_READ)]), KEY)  # fmt: skip
-    await run(bench, [answer(64, 0), wrong, *silent(answer(64, 0)), bench.job(1, ACK, [])])
+    await run(bench, [answer(64, 0), wrong, *silent(answer(64, 0)), *passing(), ack(nak)])
     await run(bench, [good(bench, 1)])
-    await run(bench, [*silent(answer(2000, 5)), bench.job(1, ACK, []), bench.job(1, ACK, [])])
+    await run(bench, [*silent(answer(2000, 5)), ack(nak), *passing()])
     await run(bench, [refused(bench, 1, 0, 1), *silent(good(bench, 1))])
-    await run(bench, [bench.job(1, ACK, [])])
+    await run(bench, [ack(nak)])
     await bench.init_qp(1, QpInitOp.RTR)
     await run(bench, silent(good(bench, 1), answer(1, 1)))
     await bench.init_qp(1, QpInitOp.RTS)
@@ -213,7 +221,8 @@ def random_job(bench: Bench, qpn: int, answers: bool) -> Job:
     kind = random.choices(("good", "long", "refused", "unreadable"), (12, 2, 1, 1))[0]
     if answers:
         if random.random() < 0.4:
-            return bench.job(qpn, ACK, [])
+            syndrome = random.choice((0x1F, 0x62, 0x63, 0x60, 0x27))
+            return bench.job(qpn, ACK, [], syndrome=syndrome)
         length = random.choice((0, 64, 1000, 4096))
         segment = bench.segment(REMOTE, random.randrange(0xD0 * PAGE), length, Access.REMOTE_READ)
         job = bench.job(qpn, READ_ONLY, [segment])
@@ -232,11 +241,12 @@ def random_job(bench: Bench, qpn: int, answers: bool) -> Job:
 
 
 def judge(jobs: list[Job]) -> None:
-    """Behind its first failed packet a queue pair says nothing more, acknowledges excepted."""
+    """Behind its first failed packet a queue pair says nothing more, but for the NAK that tells."""
     dead = set()
     for job in jobs:
         first = job.beats[0]
-        if first.qpn in dead and first.opcode != ACK:
+        tells = first.opcode == ACK and first.syndrome in (0x62, 0x63)
+        if first.qpn in dead and not tells:
             silent(job)
         elif job.packet is None:
             dead.add(first.qpn)
