@@ -7,6 +7,7 @@ from typing import Any
 import cocotb
 
 from spec.layouts import CqeOp
+from tb.axi_memory import Timing
 from tb.conformance import covers
 from tb.model.opcodes import Op
 from tb.nic.wire import QUIET, Wire
@@ -177,3 +178,61 @@ async def a_duplicate_read_that_does_not_match_is_dropped(dut: Any) -> None:
     conn.give(Op.READ_REQUEST, ack_req=True, psn=first + 1, reth=rest)
     await conn.data(first + 1, bytes(wire.memory[1256:2000]))
     await conn.alive()
+
+
+@cocotb.test()
+@covers("ROCE-103", "ROCE-142", "ROCE-143")
+async def a_repeated_burst_is_answered_in_order(dut: Any) -> None:
+    """Going back behind a READ: its answer again, then the acknowledge of what followed it."""
+    wire = await Wire.start(dut, timing=Timing(read_latency=300))
+    wire.memory[0:4000] = bytes(n % 249 for n in range(4000))
+    conn = await wire.connect()
+    for n in range(3):
+        conn.receive(conn.sge(0x2000, 100), wr_id=n)
+    await conn.rung()
+    old = [conn.write(0x3000, b"one"), conn.read(0, 1500), conn.write(0x3100, b"two")]
+    old += [conn.send(b"three"), conn.read(2000, 300), conn.send(b"four")]
+    await conn.ack(0x200)
+    await conn.data(0x201, bytes(wire.memory[:1500]), msn=2)
+    while (await conn.next("the ACK before the second READ")).bth.psn != 0x208:
+        pass
+    await conn.data(0x209, bytes(wire.memory[2000:2300]), msn=5)
+    await conn.ack(0x20B, msn=6)
+    wire.memory[0:4000] = bytes(n % 239 for n in range(1, 4001))
+    for packet in old:
+        wire.give(packet)
+    await conn.ack(0x20B, msn=6)
+    await conn.data(0x201, bytes(wire.memory[:1500]))
+    # ACKs between the READs are allowed only if they pass over neither; the newest is 0x20B.
+    await conn.data(0x209, bytes(wire.memory[2000:2300]))
+    await conn.ack(0x20B, msn=6)
+    await conn.quiet()
+    for n in range(2):
+        await conn.completion(wr_id=n)
+    conn.no_completion()
+    await conn.alive()
+
+
+@cocotb.test()
+@covers("ROCE-103", "ROCE-143")
+async def a_read_repeated_while_it_is_answered_starts_anew(dut: Any) -> None:
+    wire = await Wire.start(dut, timing=Timing(read_latency=200))
+    wire.memory[0:8000] = bytes(n % 249 for n in range(8000))
+    for skip in (0, 3, 12):
+        conn = await wire.connect()
+        first = conn.read(0, 8000).bth.psn
+        for n in range(4):
+            op = Op.READ_RESPONSE_MIDDLE if n else Op.READ_RESPONSE_FIRST
+            await conn.expect(op, first + n, bytes(wire.memory[256 * n : 256 * n + 256]))
+        conn.read(256 * skip, 8000 - 256 * skip, psn=first + skip)
+        # What was under way goes on for a while, in order; then the new answer, whole.
+        due = first + 4
+        while (packet := await conn.next()).bth.opcode != Op.READ_RESPONSE_FIRST:
+            at = 256 * (due - first)
+            assert packet.bth.psn == due, str(packet)
+            assert packet.payload == wire.memory[at : min(at + 256, 8000)]
+            due += 1
+        conn.waiting.appendleft(packet)
+        await conn.data(first + skip, bytes(wire.memory[256 * skip : 8000]))
+        await conn.quiet()
+        await conn.alive()
