@@ -85,6 +85,7 @@ rtl/rx/rnic_rx_icrc.sv
 rtl/rx/rnic_rx_buffer.sv
 rtl/rx/rnic_rx_dispatch.sv
 rtl/rx/rnic_rx_pieces.sv
+rtl/rx/rnic_rx_atomic.sv
 rtl/stream/stream_skid.sv
 rtl/rx/rnic_rx_write.sv
 rtl/rx/rnic_rx_retire.sv

@@ -269,13 +269,15 @@ module rnic_top #(
   localparam int RD_PAYLOAD = 3;
   localparam int RD_RX_LIST = 4;
   localparam int RD_RECEIVE = 5;
-  localparam int READERS    = 6;
+  localparam int RD_ATOMIC  = 6;
+  localparam int READERS    = 7;
 
   localparam int WR_PAYLOAD = 0;
   localparam int WR_CQ      = 1;
   localparam int WR_EVENT   = 2;
   localparam int WR_ADMIN   = 3;
-  localparam int WRITERS    = 4;
+  localparam int WR_ATOMIC  = 4;
+  localparam int WRITERS    = 5;
 
   logic [READERS-1:0][DMA_READ_REQ_W-1:0]   rd_req_data;
   logic [READERS-1:0]                       rd_req_valid;
@@ -466,7 +468,8 @@ module rnic_top #(
   localparam int INIT_COMPLETER = 3;
   localparam int INIT_RESPONDER = 4;
   localparam int INIT_DRAINED   = 5;
-  localparam int INITS          = 6;
+  localparam int INIT_RX        = 6;
+  localparam int INITS          = 7;
 
   // In the order in which work moves on.
   localparam int DRAIN_QUEUE     = 0;
@@ -864,7 +867,9 @@ module rnic_top #(
   logic                   drop_qp_en;
   logic [4:0]             drop_qp_reason;
 
-  rnic_rx u_rx (
+  rnic_rx #(
+    .QP_COUNT (QP_COUNT)
+  ) u_rx (
     .clk,
     .rst               (core_rst),
     .enable            (control.rx_enable && !stopping),
@@ -920,6 +925,20 @@ module rnic_top #(
     .m_wdata_ready     (wr_data_ready[WR_PAYLOAD]),
     .s_wdone_en        (wr_done_en[WR_PAYLOAD]),
     .s_wdone_error     (wr_done_error),
+    .m_atomic_dma_data    (rd_req_data[RD_ATOMIC]),
+    .m_atomic_dma_valid   (rd_req_valid[RD_ATOMIC]),
+    .m_atomic_dma_ready   (rd_req_ready[RD_ATOMIC]),
+    .s_atomic_dma_en      (rd_en[RD_ATOMIC]),
+    .m_atomic_wreq_data   (wr_req_data[WR_ATOMIC]),
+    .m_atomic_wreq_valid  (wr_req_valid[WR_ATOMIC]),
+    .m_atomic_wreq_ready  (wr_req_ready[WR_ATOMIC]),
+    .m_atomic_wdata_data  (wr_data_data[WR_ATOMIC]),
+    .m_atomic_wdata_valid (wr_data_valid[WR_ATOMIC]),
+    .m_atomic_wdata_ready (wr_data_ready[WR_ATOMIC]),
+    .s_atomic_wdone_en    (wr_done_en[WR_ATOMIC]),
+    .init_data,
+    .init_valid        (init_valid[INIT_RX]),
+    .init_ready        (init_ready[INIT_RX]),
     .drain_req_en      (drain_req_en[DRAIN_RX] || local_drain_req_en),
     .drain_done_en     (drain_done_en[DRAIN_RX]),
     .mark_en,

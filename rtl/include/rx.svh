@@ -40,8 +40,35 @@ typedef struct packed {
   logic [6:0]  beats;       // first: beats to consume
   logic [12:0] length;      // payload bytes
   logic [1:0]  fault;       // RxFault, should it be refused
+  logic        word;        // writes a number, not payload
+  logic [1:0]  atomic;      // AtomicOp
+  logic [1:0]  side;        // RX_SIDE_*
+  logic [15:0] qpn;         // queue pair
 } rx_segment_t;
-localparam int RX_SEGMENT_W = 30;
+localparam int RX_SEGMENT_W = 51;
+
+// The numbers of a segment that is a word or an atomic.
+typedef struct packed {
+  logic [63:0] swap;
+  logic [63:0] compare;
+} rx_number_t;
+localparam int RX_NUMBER_W = 128;
+
+// Eight bytes of memory to read, modify and write.
+typedef struct packed {
+  logic [1:0]  op;          // AtomicOp
+  logic [63:0] addr;        // bus address, a multiple of 8
+  logic [63:0] swap;
+  logic [63:0] compare;
+} rx_atomic_t;
+localparam int RX_ATOMIC_W = 194;
+
+// The lines a burst or an atomic touches; they lie in one 4 KiB page.
+typedef struct packed {
+  logic [51:0] page;
+  logic [5:0]  first;
+  logic [5:0]  last;
+} rx_lines_t;
 
 // What to do with the next payload bytes of a group.
 typedef struct packed {
@@ -52,15 +79,18 @@ typedef struct packed {
   logic [5:0]  lane;        // place of the first byte in its line
   logic [12:0] length;      // bytes
   logic        write;       // 0: pass over them
+  logic        word;        // the bytes are those of `number`
+  logic [63:0] number;      // turned to its place in 8 aligned bytes
 } rx_move_t;
-localparam int RX_MOVE_W = 35;
+localparam int RX_MOVE_W = 100;
 
 // What retire waits for; one per move.
 typedef struct packed {
   logic        last;        // the frame ends
   logic        write;       // a write response belongs to it
+  logic        atomic;      // the result of an atomic belongs to it
   logic [1:0]  fault;       // RxFault
 } rx_record_t;
-localparam int RX_RECORD_W = 4;
+localparam int RX_RECORD_W = 5;
 
 `endif

@@ -3,19 +3,23 @@
 //   s_axis_rx ─► parse ─┬────────► buffer ─► dispatch ─┬─► m_req, m_rsp      (responder, completer)
 //                       └─► icrc ──┘   │      work  <──┴── s_req_work, s_rsp_work
 //                                      │       │
-//                                      │       ├─► mem_check ─► pieces ─► m_wreq
-//                                      │       │                  ├─────────────────┐
-//                                      └───────┼────────────────► write ─► m_wdata  │
-//                                              └────────────────────────────────► retire ─► m_*_done
+//                                      │       ├─► mem_check ─► pieces ─┬─► m_wreq  atomic ─► m_atomic_*
+//                                      │       │                        ├──────────────┤
+//                                      └───────┼────────────────► write ┼─► m_wdata    │
+//                                              └────────────────────────┴───────────► retire ─► m_*_done
 //
 // Takes a beat every cycle. In frame order from end to end: headers out, work in, bursts, done. Every
 // frame whose header was handed out must come back as one group of RxWork.
+//
+// An INVALIDATE waits until everything before it has been judged, and does nothing when its queue pair
+// is dead by then: it was sent behind something that must not have happened.
 `include "codes.svh"
 `include "layouts.svh"
 `include "rx.svh"
 `include "streams.svh"
 
 module rnic_rx #(
+  parameter int QP_COUNT     = 256,
   parameter int DEST_LATENCY = 2,    // cycles from rx_dest_gid to its answer, 1 to 3
   parameter int BEATS        = 1024, // payload buffer: covers two reads of memory, entry and page
   parameter int FRAMES       = 128,  // header buffer
@@ -76,14 +80,14 @@ module rnic_rx #(
   input  logic            key_changed_en,
   input  logic            key_grant_en,
 
-  // Host reads, page lists only
+  // Host reads of page lists; the data is shared with atomics
   output dma_read_req_t   m_dma_data,
   output logic            m_dma_valid,
   input  logic            m_dma_ready,
   input  dma_read_data_t  s_dma_data,
   input  logic            s_dma_en,
 
-  // Host writes; answers in order
+  // Host writes; answers in order; the error is shared with atomics
   output dma_write_req_t  m_wreq_data,
   output logic            m_wreq_valid,
   input  logic            m_wreq_ready,
@@ -92,6 +96,24 @@ module rnic_rx #(
   input  logic            m_wdata_ready,
   input  logic            s_wdone_en,
   input  logic            s_wdone_error,
+
+  // Atomics: host reads and host writes of their own
+  output dma_read_req_t   m_atomic_dma_data,
+  output logic            m_atomic_dma_valid,
+  input  logic            m_atomic_dma_ready,
+  input  logic            s_atomic_dma_en,
+  output dma_write_req_t  m_atomic_wreq_data,
+  output logic            m_atomic_wreq_valid,
+  input  logic            m_atomic_wreq_ready,
+  output dma_write_data_t m_atomic_wdata_data,
+  output logic            m_atomic_wdata_valid,
+  input  logic            m_atomic_wdata_ready,
+  input  logic            s_atomic_wdone_en,
+
+  // Context of a new life
+  input  qp_init_t        init_data,
+  input  logic            init_valid,
+  output logic            init_ready,
 
   // Drain: answers when every frame that was between dispatch and retire has left
   input  logic            drain_req_en,
@@ -116,7 +138,8 @@ module rnic_rx #(
   output logic [4:0]      drop_qp_reason
 );
 
-  localparam int MOVES = 8;  // between check and write
+  localparam int MOVES   = 8;   // between check and write
+  localparam int NUMBERS = 32;  // words and atomics between the check's ends
 
   assign s_axis_rx_tready = 1'b1;
 
@@ -272,40 +295,115 @@ module rnic_rx #(
     .m_ready (seg_ready)
   );
 
-  // Check; the first segment takes the frame to retire as well, both at once
+  // Of the frame, for its later segments
+
+  mem_req_t    mem;
+  rx_retire_t  retire;
+  rx_number_t  number, number_q;
+  logic [15:0] qpn, qpn_q;
+  logic        by_number;
+
+  assign mem       = seg.mem;
+  assign retire    = seg.retire;
+  assign qpn       = seg.first ? retire.qpn : qpn_q;
+  assign number    = seg.first ? {retire.swap, retire.compare} : number_q;
+  assign by_number = mem.kind == SEG_KIND_WORD || seg.atomic != ATOMIC_OP_NONE;
+
+  always_ff @(posedge clk) begin
+    if (seg_valid) begin
+      qpn_q    <= qpn;
+      number_q <= number;
+    end
+  end
+
+  // An INVALIDATE waits until all before it are judged.
+
+  localparam int INSIDE_W = 9;  // more than fit between here and there
+
+  logic [INSIDE_W-1:0] inside_q;
+  logic                judged_en;
+  logic                entered;
+  logic                alone_q;
+  logic                is_mod;
+  logic                may_enter;
+  logic                dead;
+
+  assign is_mod    = mem.op != KEY_OP_CHECK;
+  assign may_enter = !is_mod || alone_q;
+
+  always_ff @(posedge clk) begin
+    if (entered && !judged_en) inside_q <= inside_q + 1'b1;
+    if (!entered && judged_en) inside_q <= inside_q - 1'b1;
+    alone_q <= seg_valid && is_mod && inside_q == '0 && !entered;
+    if (rst) begin
+      inside_q <= '0;
+      alone_q  <= 1'b0;
+    end
+  end
+
+  // Check; the first segment takes the frame to retire as well, and numbers go beside, all at once
 
   logic                frame_valid;
   logic                frame_ready;
+  logic                number_room;
   logic                check_valid;
   logic                check_ready;
-  mem_req_t            mem;
+  logic                others_ready;
+  mem_req_t            request;
   rx_segment_t         asked;
   mem_rsp_t            rsp_data;
   rx_segment_t         rsp_segment;
   logic                rsp_valid;
   logic                rsp_ready;
 
-  assign mem         = seg.mem;
-  assign check_valid = seg_valid && (frame_ready || !seg.first);
-  assign frame_valid = seg_valid && seg.first && check_ready;
-  assign seg_ready   = check_ready && (frame_ready || !seg.first);
+  assign others_ready = (frame_ready || !seg.first) && (number_room || !by_number) && may_enter;
+  assign check_valid  = seg_valid && others_ready;
+  assign entered      = check_valid && check_ready;
+  assign frame_valid  = entered && seg.first;
+  assign seg_ready    = check_ready && others_ready;
+
+  always_comb begin
+    request = mem;
+    if (is_mod && dead) request.op   = KEY_OP_CHECK;
+    if (is_mod && dead) request.kind = SEG_KIND_NONE;
+  end
 
   always_comb begin
     asked.first  = seg.first;
     asked.last   = seg.last;
     asked.off    = seg.payload_off;
     asked.beats  = seg.payload_beats;
-    asked.length = mem.op == KEY_OP_CHECK ? mem.length : '0;
+    asked.length = is_mod || by_number ? '0 : mem.length;
     asked.fault  = RX_FAULT_LOCAL_KEY;
-    if (mem.op != KEY_OP_CHECK) asked.fault = RX_FAULT_KEY;
+    asked.word   = mem.kind == SEG_KIND_WORD;
+    asked.atomic = seg.atomic;
+    asked.side   = seg_side;
+    asked.qpn    = qpn;
+    if (is_mod) asked.fault = RX_FAULT_KEY;
     if ((mem.access & (ACCESS_REMOTE_WRITE | ACCESS_REMOTE_READ | ACCESS_REMOTE_ATOMIC)) != '0)
       asked.fault = RX_FAULT_KEY;
   end
 
+  rx_number_t number_data;
+  logic       number_valid;
+  logic       number_ready;
+
+  stream_fifo #(.DATA_W(RX_NUMBER_W), .DEPTH(NUMBERS)) u_numbers (
+    .clk,
+    .rst,
+    .s_data  (number),
+    .s_valid (entered && by_number),
+    .s_ready (number_room),
+    .m_data  (number_data),
+    .m_valid (number_valid),
+    .m_ready (number_ready),
+    .count   ()
+  );
+
   rnic_mem_check #(.USER_W(RX_SEGMENT_W), .LINES(LINES)) u_check (
     .clk,
     .rst,
-    .s_req_data       (mem),
+    .s_req_data       (request),
     .s_req_user       (asked),
     .s_req_reg_pages  (64'd0),
     .s_req_reg_length (64'd0),
@@ -347,22 +445,80 @@ module rnic_rx #(
   logic           record_valid;
   logic           record_ready;
 
-  rnic_rx_pieces u_pieces (
+  rx_atomic_t     atomic_data;
+  logic           atomic_valid;
+  logic           atomic_ready;
+  rx_lines_t      look_lines;
+  logic           look_clash;
+  logic           atomic_idle;
+
+  rnic_rx_pieces #(.QP_COUNT(QP_COUNT)) u_pieces (
     .clk,
     .rst,
     .s_rsp_data     (rsp_data),
     .s_rsp_segment  (rsp_segment),
     .s_rsp_valid    (rsp_valid),
     .s_rsp_ready    (rsp_ready),
+    .s_number_data  (number_data),
+    .s_number_valid (number_valid),
+    .s_number_ready (number_ready),
     .m_move_data    (piece_data),
     .m_move_valid   (piece_valid),
     .m_move_ready   (piece_ready),
     .m_wreq_data    (wreq_data),
     .m_wreq_valid   (wreq_valid),
     .m_wreq_ready   (wreq_ready),
+    .m_atomic_data  (atomic_data),
+    .m_atomic_valid (atomic_valid),
+    .m_atomic_ready (atomic_ready),
+    .look_lines,
+    .look_clash,
+    .atomic_idle,
     .m_record_data  (record_data),
     .m_record_valid (record_valid),
-    .m_record_ready (record_ready)
+    .m_record_ready (record_ready),
+    .judged_en,
+    .dead_rd_qpn    (qpn),
+    .dead_rd_side   (seg_side),
+    .dead_rd        (dead),
+    .init_data,
+    .init_valid,
+    .init_ready
+  );
+
+  logic [63:0] result_data;
+  logic        result_error;
+  logic        result_valid;
+  logic        result_ready;
+
+  rnic_rx_atomic u_atomic (
+    .clk,
+    .rst,
+    .s_atomic_data  (atomic_data),
+    .s_atomic_valid (atomic_valid),
+    .s_atomic_ready (atomic_ready),
+    .look_lines,
+    .look_clash,
+    .idle           (atomic_idle),
+    .burst_en       (wreq_valid && wreq_ready),
+    .burst_done_en  (s_wdone_en),
+    .m_dma_data     (m_atomic_dma_data),
+    .m_dma_valid    (m_atomic_dma_valid),
+    .m_dma_ready    (m_atomic_dma_ready),
+    .s_dma_data,
+    .s_dma_en       (s_atomic_dma_en),
+    .m_wreq_data    (m_atomic_wreq_data),
+    .m_wreq_valid   (m_atomic_wreq_valid),
+    .m_wreq_ready   (m_atomic_wreq_ready),
+    .m_wdata_data   (m_atomic_wdata_data),
+    .m_wdata_valid  (m_atomic_wdata_valid),
+    .m_wdata_ready  (m_atomic_wdata_ready),
+    .s_wdone_en     (s_atomic_wdone_en),
+    .s_wdone_error,
+    .m_result_data  (result_data),
+    .m_result_error (result_error),
+    .m_result_valid (result_valid),
+    .m_result_ready (result_ready)
   );
 
   // Bursts are asked for ahead of their data.
@@ -411,7 +567,7 @@ module rnic_rx #(
   rnic_rx_retire u_retire (
     .clk,
     .rst,
-    .s_frame_data   (seg.retire),
+    .s_frame_data   (retire),
     .s_frame_side   (seg_side),
     .s_frame_valid  (frame_valid),
     .s_frame_ready  (frame_ready),
@@ -420,6 +576,10 @@ module rnic_rx #(
     .s_record_ready (record_ready),
     .s_wdone_en,
     .s_wdone_error,
+    .s_result_data  (result_data),
+    .s_result_error (result_error),
+    .s_result_valid (result_valid),
+    .s_result_ready (result_ready),
     .m_req_done_data,
     .m_req_done_valid,
     .m_req_done_ready,

@@ -1,8 +1,8 @@
 // rnic_rx_retire: tells the end of every frame when its last write response is there.
 //
 // Frames wait here from the key check on, moves (one record each) from their burst on, in order. A
-// record of a burst leaves with its write response. The first fault of a frame counts. Room for 256 of
-// each; one record per cycle.
+// record of a burst leaves with its write response, that of an atomic with its result. The first fault
+// of a frame counts. Room for 256 of each; one record per cycle.
 `include "rx.svh"
 `include "streams.svh"
 `include "assert.svh"
@@ -27,6 +27,12 @@ module rnic_rx_retire #(
   // Write responses
   input  logic         s_wdone_en,
   input  logic         s_wdone_error,
+
+  // Results of atomics: the number that was there
+  input  logic [63:0]  s_result_data,
+  input  logic         s_result_error,
+  input  logic         s_result_valid,
+  output logic         s_result_ready,
 
   // Frames that are done
   output rx_done_t     m_req_done_data,
@@ -88,7 +94,10 @@ module rnic_rx_retire #(
     .count   ()
   );
 
-  assign take = record_valid && (answered || !record.write) && (!record.last || (frame_valid && out_free));
+  assign take = record_valid && (answered || !record.write) && (s_result_valid || !record.atomic)
+             && (!record.last || (frame_valid && out_free));
+
+  assign s_result_ready = take && record.atomic;
 
   // The frame's fault so far, and the one that ends it
 
@@ -98,8 +107,9 @@ module rnic_rx_retire #(
   always_comb begin
     fault_now = fault_q;
     if (fault_q == RX_FAULT_NONE) begin
-      if (record.write && error) fault_now = RX_FAULT_BUS;
-      else                fault_now = record.fault;
+      if (record.write && error)                 fault_now = RX_FAULT_BUS;
+      else if (record.atomic && s_result_error) fault_now = RX_FAULT_BUS;
+      else                                      fault_now = record.fault;
     end
   end
 
@@ -127,7 +137,7 @@ module rnic_rx_retire #(
       side_q        <= side;
       done_q.fault  <= fault_now;
       done_q.retire <= frame;
-      done_q.original <= '0;
+      done_q.original <= record.atomic ? s_result_data : '0;
     end
     if (rst) begin
       valid_q <= 1'b0;

@@ -6,6 +6,7 @@
 // Two payload beats are in sight, so any line takes one cycle, whatever the alignment of source and
 // target; the next move begins in the cycle after. All beats of a group are consumed: what is left
 // after its last move is thrown away, one beat per cycle, the last one together with its line.
+// The number of a word comes with its move, turned to where it belongs, and takes no payload.
 `include "rx.svh"
 `include "streams.svh"
 `include "assert.svh"
@@ -71,6 +72,7 @@ module rnic_rx_write (
   logic [5:0]  lane;
   logic [6:0]  room;
   logic [6:0]  count;      // bytes in this line
+  logic [6:0]  used;       // payload bytes among them
   logic [7:0]  behind;     // end of them in the beats in sight
   logic        ends;       // last line of the move
   logic        takes;      // consumes a beat
@@ -87,12 +89,13 @@ module rnic_rx_write (
   assign room   = 7'd64 - 7'(lane);
   assign ends   = rem <= 13'(room);
   assign count  = ends ? rem[6:0] : room;
-  assign behind = 8'(pos) + 8'(count);
+  assign used   = s_move_data.word ? '0 : count;
+  assign behind = 8'(pos) + 8'(used);
 
   assign takes      = left != '0 && (behind >= 8'd64 || (ends && s_move_data.last));
   assign left_after = left - 7'(takes);
   // A group never moves more than its payload; should it, it gets no bytes of another frame's.
-  assign in_sight   = (v0_q || left == '0 || (count == '0 && !takes))
+  assign in_sight   = (v0_q || left == '0 || (used == '0 && !takes))
                    && (v1_q || behind <= 8'd64 || left <= 7'd1);
   assign emit       = s_move_data.write && count != '0;
   assign go         = s_move_valid && !discard_q && in_sight && (line_ready || !emit);
@@ -151,6 +154,8 @@ module rnic_rx_write (
       for (int i = 0; i < 64; i++)
         pick_q[8*i +: 8] <= 6'(i) >= pos ? w0_q[8*i +: 8] : w1_q[8*i +: 8];
       turn_q   <= pos - lane;
+      if (s_move_data.word) pick_q <= {8{s_move_data.number}};
+      if (s_move_data.word) turn_q <= '0;
       coarse_q <= coarse;
       fine_q   <= turn_q[2:0];
       line_q   <= fine;
@@ -183,6 +188,6 @@ module rnic_rx_write (
   );
 
   `RNIC_ASSERT(second_beat_only_behind_a_first, !v1_q || v0_q)
-  `RNIC_ASSERT(moves_stay_inside_the_payload, !go || count == '0 || behind <= 8'(64 * left) || left > 7'd2)
+  `RNIC_ASSERT(moves_stay_inside_the_payload, !go || used == '0 || behind <= 8'(64 * left) || left > 7'd2)
 
 endmodule

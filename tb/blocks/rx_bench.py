@@ -10,6 +10,7 @@ import os
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Self
 
 import cocotb
@@ -19,12 +20,15 @@ from cocotb.triggers import RisingEdge
 from spec.codes import DropReason
 from spec.layouts import KeyEntry, KeyKind
 from spec.streams import (
+    AtomicOp,
     DmaReadData,
     DmaReadReq,
     DmaWriteData,
     DmaWriteReq,
     KeyWrite,
     MemReq,
+    QpInit,
+    QpInitOp,
     RxDone,
     RxFault,
     RxHeader,
@@ -34,6 +38,7 @@ from spec.streams import (
 from tb.blocks.rx_packets import (
     ALL_RIGHTS,
     LIST,
+    OTHER_QPN,
     PAGED_BASE,
     PAGED_KEY,
     PAGES,
@@ -71,7 +76,97 @@ INPUTS = (
     *("enable", "s_axis_rx_tdata", "s_axis_rx_tkeep", "s_axis_rx_tlast", "s_axis_rx_tuser"),
     *("s_axis_rx_tvalid", "rx_dest_hit", "rx_dest_index", "qp_rd_cfg", "lookup_entry"),
     *("key_changed_en", "s_dma_data", "s_dma_en", "s_wdone_en", "s_wdone_error", "drain_req_en"),
+    *("key_grant_en", "s_atomic_dma_en", "s_atomic_wdone_en", "init_data", "init_valid"),
 )
+
+
+@dataclass
+class Numbers:
+    """What the work of a frame brings beside its segments."""
+
+    op: AtomicOp = AtomicOp.NONE
+    swap: int = 0
+    compare: int = 0
+
+
+@dataclass
+class AtomicRead:
+    """A read of an atomic; the memory is looked at somewhere between request and answer."""
+
+    address: int
+    due: int
+    look: int
+    line: int | None = None
+
+
+class Writer:
+    """One client's writes: they land in order, between their last line and their answer."""
+
+    def __init__(self, bench: RxBench) -> None:
+        self.bench = bench
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.bursts: deque[DmaWriteReq] = deque()
+        self.lines: deque[DmaWriteData] = deque()
+        self.landing: deque[tuple[int, int, int, int]] = deque()  # cycle, address, data, strobes
+        self.answers: deque[tuple[int, int]] = deque()  # cycle, error
+        self.part: list[tuple[int, int, int]] = []
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is under way."""
+        return not (self.bursts or self.lines or self.landing or self.answers)
+
+    @property
+    def due(self) -> bool:
+        """An answer may be given."""
+        return bool(self.answers) and self.answers[0][0] <= self.bench.cycle
+
+    def answer(self) -> int:
+        """Give it; whether there was an error."""
+        return self.answers.popleft()[1]
+
+    def on_burst(self, burst: DmaWriteReq) -> None:
+        """An address."""
+        line = burst.addr & ~63
+        assert 1 <= burst.beats <= 64
+        assert (line + 64 * burst.beats - 1) >> 12 == line >> 12, f"{burst} crosses 4 KiB"
+        self.bursts.append(burst)
+        self._match()
+
+    def on_line(self, line: DmaWriteData) -> None:
+        """A line."""
+        self.lines.append(line)
+        self._match()
+
+    def _match(self) -> None:
+        while self.bursts and self.lines:
+            burst, data = self.bursts[0], self.lines.popleft()
+            address = (burst.addr & ~63) + 64 * len(self.part)
+            if not self.part:
+                assert data.strb & -data.strb == 1 << burst.addr % 64, "address of first byte"
+            self.part.append((address, data.data, data.strb))
+            assert data.last == (len(self.part) == burst.beats), f"last in {self.part} of {burst}"
+            if data.last:
+                self._complete(self.bursts.popleft())
+
+    def _complete(self, burst: DmaWriteReq) -> None:
+        now = self.bench.cycle
+        error = int(self.bench.bad_targets(burst.addr))
+        answer = now + self.bench.latency
+        lands = random.randint(now, answer)
+        # A failed write of an atomic leaves nothing, so that what was there can be told.
+        if not (error and self is self.bench.atomic_writes):
+            self.landing.extend((lands, *part) for part in self.part)
+        self.part = []
+        self.answers.append((answer, error))
+
+    def land(self) -> None:
+        """What is due is in memory now; nothing overtakes."""
+        while self.landing and self.landing[0][0] <= self.bench.cycle:
+            self.bench.memory.write(*self.landing.popleft()[1:])
 
 
 class RxBench:
@@ -86,6 +181,7 @@ class RxBench:
         self.lists: dict[int, int] = {}  # line address of a page list -> line
         self.bad_lists: set[int] = set()
         self.bad_targets: Callable[[int], bool] = lambda address: False
+        self.bad_sources: Callable[[int], bool] = lambda address: False
         self.configs: dict[int, int] = {}
         self.gids: dict[int, int] = {}
         self.keys: dict[int, int] = {}
@@ -94,6 +190,8 @@ class RxBench:
         self.drops: list[DropReason] = []
         self.qp_drops: list[DropReason] = []
         self.done: list[tuple[str, int, RxFault]] = []
+        self.originals: dict[int, int] = {}  # psn -> number found by an atomic
+        self.numbers: dict[int, Numbers] = {}  # psn -> what its work brings along
         self.frames_seen: list[int] = []
         self.rdma_frames = 0
         self.ce_frames = 0
@@ -101,11 +199,12 @@ class RxBench:
         self.cnps: list[int] = []
         self.cycle = 0
         self.wire: deque[tuple[int, int, int, int]] = deque()
-        self.bursts: deque[DmaWriteReq] = deque()
-        self.written: deque[DmaWriteData] = deque()
-        self.line = 0
-        self.answers: deque[tuple[int, int]] = deque()
-        self.reads: deque[DmaReadReq] = deque()
+        self.payload = Writer(self)
+        self.atomic_writes = Writer(self)
+        self.reads: deque[tuple[int, DmaReadReq]] = deque()
+        self.atomic_reads: deque[AtomicRead] = deque()
+        self.list_latency = 0
+        self.hold_reads = False
         self.line_cycles: list[int] = []
         self.wire_cycles: list[int] = []
         self.drained: list[int] = []
@@ -132,9 +231,13 @@ class RxBench:
                     on_beat=self._on_done(side),
                 ),
             ]
-        self.wreq = self._sink("m_wreq", DmaWriteReq, self._on_burst, pattern())
+        self.wreq = self._sink("m_wreq", DmaWriteReq, self.payload.on_burst, pattern())
         self.wdata = self._sink("m_wdata", DmaWriteData, self._on_line, pattern())
-        self._sink("m_dma", DmaReadReq, self.reads.append, pattern())
+        writes = self.atomic_writes
+        self._sink("m_atomic_wreq", DmaWriteReq, writes.on_burst, pattern())
+        self._sink("m_atomic_wdata", DmaWriteData, writes.on_line, pattern())
+        self._sink("m_atomic_dma", DmaReadReq, self._on_atomic_read, pattern())
+        self._sink("m_dma", DmaReadReq, self._on_list_read, pattern())
         self._sink("m_mod", KeyWrite, self._on_key_write, no_stalls())
         cocotb.start_soon(self._run())
 
@@ -149,7 +252,8 @@ class RxBench:
         dut.enable.value = 1
         bench = cls(dut, stall, idle, latency)
         bench.own(Path().dst_ip)
-        bench.configs[QPN] = config(Path().src_ip).to_int()
+        for qpn in (QPN, OTHER_QPN):
+            bench.configs[qpn] = config(Path().src_ip).to_int()
         bench.set_keys()
         await bench.reset()
         return bench
@@ -177,12 +281,24 @@ class RxBench:
 
     async def reset(self) -> None:
         """Reset the pipeline; what was under way is forgotten, on the wire as well."""
-        for queue in (self.bursts, self.written, self.answers, self.reads, self.wire):
-            queue.clear()
-        self.line = 0
+        self.wire.clear()
+        self._forget_memory()
         await reset(self.dut, *self.ends)
-        for queue in (self.bursts, self.written, self.answers, self.reads):
+        self._forget_memory()
+
+    def _forget_memory(self) -> None:
+        for queue in (self.reads, self.atomic_reads):
             queue.clear()
+        for writer in (self.payload, self.atomic_writes):
+            writer.clear()
+
+    async def init(self, qpn: int, op: QpInitOp = QpInitOp.CREATE) -> None:
+        """A queue pair begins a new life."""
+        self.dut.init_data.value = QpInit(op=op, qpn=qpn).to_int()
+        self.dut.init_valid.value = 1
+        await RisingEdge(self.dut.clk)
+        self.dut.init_valid.value = 0
+        await RisingEdge(self.dut.clk)
 
     # What the test does
 
@@ -205,7 +321,9 @@ class RxBench:
         for _ in range(30):
             await RisingEdge(self.dut.clk)
         assert self.gone == frames, f"{self.gone} frames left, {frames} expected"
-        assert [*self.bursts, *self.written, *self.answers] == []
+        assert self.payload.empty
+        assert self.atomic_writes.empty
+        assert not self.atomic_reads
 
     @property
     def gone(self) -> int:
@@ -224,6 +342,8 @@ class RxBench:
         self.marks.clear()
         self.cnps.clear()
         self.wire_cycles.clear()
+        self.originals.clear()
+        self.numbers.clear()
         self.memory = Memory()
 
     # The QP logic
@@ -234,15 +354,20 @@ class RxBench:
             self.headers.append((side, header))
             assert beat.cfg == self.configs[header.qpn]
             parts = self.plan(header)
+            numbers = self.numbers.get(header.psn, Numbers())
             for n, mem in enumerate(parts):
                 first = n == 0
+                retire = RxRetire(
+                    psn=header.psn, qpn=header.qpn, swap=numbers.swap, compare=numbers.compare
+                )
                 work = RxWork(
                     first=int(first),
                     last=int(n == len(parts) - 1),
                     payload_off=header.payload_off if first else random.getrandbits(6),
                     payload_beats=header.payload_beats if first else random.getrandbits(7),
                     mem=mem,
-                    retire=RxRetire(psn=header.psn, qpn=header.qpn) if first else RxRetire(),
+                    atomic=numbers.op,
+                    retire=retire if first else RxRetire(qpn=random.getrandbits(16)),
                 )
                 self.work[side].send_nowait(work)
 
@@ -251,6 +376,7 @@ class RxBench:
     def _on_done(self, side: str) -> Callable[[RxDone], None]:
         def on_done(done: RxDone) -> None:
             self.done.append((side, done.retire.psn, RxFault(done.fault)))
+            self.originals[done.retire.psn] = done.original
 
         return on_done
 
@@ -261,32 +387,18 @@ class RxBench:
         self.ends.append(sink)
         return sink
 
-    def _on_burst(self, burst: DmaWriteReq) -> None:
-        line = burst.addr & ~63
-        assert 1 <= burst.beats <= 64
-        assert (line + 64 * burst.beats - 1) >> 12 == line >> 12, f"{burst} crosses 4 KiB"
-        self.bursts.append(burst)
-        self._match()
-
     def _on_line(self, line: DmaWriteData) -> None:
         self.line_cycles.append(self.cycle)
-        self.written.append(line)
-        self._match()
+        self.payload.on_line(line)
 
-    def _match(self) -> None:
-        while self.bursts and self.written:
-            burst, data = self.bursts[0], self.written.popleft()
-            address = (burst.addr & ~63) + 64 * self.line
-            if self.line == 0:
-                assert data.strb & -data.strb == 1 << burst.addr % 64, "address of first byte"
-            self.memory.write(address, data.data, data.strb)
-            self.line += 1
-            assert data.last == (self.line == burst.beats), f"last in line {self.line} of {burst}"
-            if data.last:
-                self.line = 0
-                self.bursts.popleft()
-                error = int(self.bad_targets(burst.addr))
-                self.answers.append((self.cycle + self.latency, error))
+    def _on_list_read(self, request: DmaReadReq) -> None:
+        self.reads.append((self.cycle + self.list_latency, request))
+
+    def _on_atomic_read(self, request: DmaReadReq) -> None:
+        assert request.length == 8
+        assert request.addr % 8 == 0
+        due = self.cycle + random.randint(1, 2 * self.latency)
+        self.atomic_reads.append(AtomicRead(request.addr, due, random.randint(self.cycle, due)))
 
     def _on_key_write(self, write: KeyWrite) -> None:
         self.key_writes.append(write)
@@ -326,6 +438,7 @@ class RxBench:
                     driven[name] = answer
                     self._drive_answer(name, answer)
             dut.key_changed_en.value = int(len(self.key_writes) != writes)
+            dut.key_grant_en.value = int(len(self.key_writes) != writes)
             writes = len(self.key_writes)
             if str(dut.rst.value) == "0":
                 self._events([sample() == "1" for sample in event_bits])
@@ -384,18 +497,40 @@ class RxBench:
         return True
 
     def _answers(self) -> None:
-        due = bool(self.answers) and self.answers[0][0] <= self.cycle and not self.hold_answers
-        self.dut.s_wdone_en.value = int(due)
-        if due:
-            self.dut.s_wdone_error.value = self.answers.popleft()[1]
-        self.dut.s_dma_en.value = int(bool(self.reads))
-        if self.reads:
-            request = self.reads.popleft()
+        """One write answer and one line read in a cycle, for whoever; data and error are shared."""
+        for writer in (self.payload, self.atomic_writes):
+            writer.land()
+        due = [self.payload.due and not self.hold_answers, self.atomic_writes.due]
+        if all(due):
+            due[random.randrange(2)] = False
+        self.dut.s_wdone_en.value = int(due[0])
+        self.dut.s_atomic_wdone_en.value = int(due[1])
+        if any(due):
+            writer = self.payload if due[0] else self.atomic_writes
+            self.dut.s_wdone_error.value = writer.answer()
+        self._lines_read()
+
+    def _lines_read(self) -> None:
+        for read in self.atomic_reads:
+            if read.line is None and self.cycle >= read.look:
+                read.line = int.from_bytes(self.memory.line(read.address & ~63), "little")
+        lists = bool(self.reads) and self.reads[0][0] <= self.cycle
+        ready = bool(self.atomic_reads) and self.atomic_reads[0].due <= self.cycle
+        atomic = ready and not lists and not self.hold_reads
+        self.dut.s_dma_en.value = int(lists)
+        self.dut.s_atomic_dma_en.value = int(atomic)
+        if lists:
+            request = self.reads.popleft()[1]
             line = request.addr & ~63
             assert request.length <= 64
             assert line in self.lists, f"no page list at {line:#x}"
             data = DmaReadData(data=self.lists[line], last=1, error=int(line in self.bad_lists))
             self.dut.s_dma_data.value = data.to_int()
+        elif atomic:
+            read = self.atomic_reads.popleft()
+            assert read.line is not None
+            error = int(self.bad_sources(read.address))
+            self.dut.s_dma_data.value = DmaReadData(data=read.line, last=1, error=error).to_int()
 
 
 def psns(done: Iterable[tuple[str, int, RxFault]]) -> list[int]:

@@ -169,7 +169,7 @@ async def answers_of_128_frames_may_be_late(dut):
         bench.send(write_packet(n, TARGET + 128 * n, random.randbytes(64)))
     for _ in range(800):
         await RisingEdge(dut.clk)
-    assert len(bench.answers) == 128
+    assert len(bench.payload.answers) == 128
     assert not bench.done
     bench.hold_answers = False
     await bench.settle(128)
@@ -198,17 +198,17 @@ async def drain_waits_for_what_was_inside(dut):
     for n in range(10, 20):
         bench.send(write_packet(n, TARGET + 128 * n, bytes(64)))
     await cycles(dut, 100)
-    held, bench.answers = list(bench.answers), type(bench.answers)()
-    bench.answers.extend(held[:9])
+    held, bench.payload.answers = list(bench.payload.answers), type(bench.payload.answers)()
+    bench.payload.answers.extend(held[:9])
     bench.hold_answers = False
     await cycles(dut, 50)
     assert len(bench.done) == 9
     assert len(bench.drained) == 1
-    bench.answers.append(held[9])
+    bench.payload.answers.append(held[9])
     await cycles(dut, 20)
     assert len(bench.done) == 10
     assert len(bench.drained) == 2
-    bench.answers.extend(held[10:])
+    bench.payload.answers.extend(held[10:])
     await bench.settle(20)
     assert len(bench.drained) == 2
 

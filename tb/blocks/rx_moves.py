@@ -13,6 +13,7 @@ from spec.streams import KeyOp, MemReq, RxFault, RxHeader
 from tb.blocks.rx_bench import RxBench, psns
 from tb.blocks.rx_packets import (
     LIST,
+    OTHER_QPN,
     PAGED_BASE,
     PAGED_KEY,
     PAGES,
@@ -146,11 +147,12 @@ async def full_packets_at_page_crossings(dut, offset):
 
 
 def frames_around(bench: RxBench, count: int = 7) -> tuple[list[Packet], Memory]:
-    """Frames that all succeed but the middle one, whose payload is not in the memory returned."""
+    """Good frames but the middle one, of its own queue pair and not in the memory returned."""
     packets, expected = [], Memory()
     for n in range(count):
         payload = random.randbytes(300 + n)
-        packets.append(write_packet(n, TARGET + 4096 * n + 7 * n, payload))
+        qpn = OTHER_QPN if n == count // 2 else QPN
+        packets.append(write_packet(n, TARGET + 4096 * n + 7 * n, payload, qpn))
         if n != count // 2:
             expected.put(packets[-1].reth.va, payload)
         bench.send(packets[-1])
@@ -256,7 +258,7 @@ async def invalidate_rides_behind_the_data(dut):
 
     bench.plan = plan
     for psn in range(4):
-        bench.send(write_packet(psn, 0, payload))
+        bench.send(write_packet(psn, 0, payload, OTHER_QPN if psn == 2 else QPN))
     await bench.settle(4)
     assert [f for _, _, f in bench.done] == [
         RxFault.NONE,

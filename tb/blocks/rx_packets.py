@@ -11,6 +11,7 @@ from tb.model.headers import Bth, Packet, Path, Reth
 from tb.model.opcodes import Op
 
 QPN = 0x12
+OTHER_QPN = 0x34
 RKEY = 1 << 8 | 0x5A
 PAGED_KEY = 2 << 8 | 0xA5
 TARGET = 0x10_0000_0000
@@ -86,14 +87,19 @@ def segment(va: int, length: int, token: int = RKEY, **changes: Any) -> MemReq:
     return replace(good, **changes)
 
 
-def write_packet(psn: int, va: int, payload: bytes, **path: Any) -> Packet:
-    """An RDMA WRITE Only to ``QPN``."""
+def write_packet(psn: int, va: int, payload: bytes, qpn: int = QPN, **path: Any) -> Packet:
+    """An RDMA WRITE Only."""
     return Packet(
-        Bth(Op.WRITE_ONLY, QPN, psn=psn & 0xFFFFFF),
+        Bth(Op.WRITE_ONLY, qpn, psn=psn & 0xFFFFFF),
         Path(**path),
         payload=payload,
         reth=Reth(va, RKEY, len(payload)),
     )
+
+
+def untouched(line: int) -> bytearray:
+    """What a line of memory holds before anybody writes it."""
+    return bytearray((line >> 6 ^ line >> 12 ^ lane * 37) & 0xFF for lane in range(64))
 
 
 @dataclass(eq=False)
@@ -107,19 +113,23 @@ class Memory:
         """One line with strobes."""
         if not strobes:
             raise AssertionError(f"line {line:#x} written without a byte")
-        old = self.lines.setdefault(line, bytearray(64))
+        old = self.lines.setdefault(line, untouched(line))
         new = data.to_bytes(64, "little")
         for lane in range(64):
             if strobes >> lane & 1:
                 old[lane] = new[lane]
         self.masks[line] = self.masks.get(line, 0) | strobes
 
+    def line(self, line: int) -> bytes:
+        """What is there now; unwritten memory is the same on both sides, and not zero."""
+        return bytes(self.lines.setdefault(line, untouched(line)))
+
     def put(self, address: int, data: bytes) -> None:
         """Bytes anywhere."""
         while data:
             lane = address % 64
             part = data[: 64 - lane]
-            old = self.lines.setdefault(address - lane, bytearray(64))
+            old = self.lines.setdefault(address - lane, untouched(address - lane))
             old[lane : lane + len(part)] = part
             mask = ((1 << len(part)) - 1) << lane
             self.masks[address - lane] = self.masks.get(address - lane, 0) | mask
@@ -129,4 +139,4 @@ class Memory:
         """The same bytes were written, with the same values."""
         if self.masks != other.masks:
             return False
-        return all(line == other.lines[address] for address, line in self.lines.items())
+        return all(self.lines[address] == other.lines[address] for address in self.masks)

@@ -8,7 +8,8 @@ from tb.sim import Sim
 
 
 @pytest.mark.parametrize(
-    "module", ["rx_frames", "rx_drops", "rx_congestion", "rx_moves", "rx_flow"]
+    "module",
+    ["rx_frames", "rx_drops", "rx_congestion", "rx_moves", "rx_atomic", "rx_dead", "rx_flow"],
 )
 def test_rx(sim: Sim, module: str) -> None:
     sim.run("rnic_rx", tests=f"tb.blocks.{module}")
