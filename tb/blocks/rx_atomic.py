@@ -289,7 +289,7 @@ async def others_pass_an_atomic_and_its_line_waits(dut):
 async def an_atomic_waits_for_writes_before_it(dut):
     """Whatever was asked for before is answered before memory is looked at."""
     bench, host = await start(dut)
-    bench.hold_answers = True
+    bench.hold_answers = bench.hold_reads = True
     for psn in range(20):
         bench.send(host.write(psn, TARGET + 64 * psn, random.randbytes(64)))
     bench.send(host.any_atomic(20, TARGET))
@@ -305,6 +305,7 @@ async def an_atomic_waits_for_writes_before_it(dut):
     bench.hold_answers = False
     await cycles(dut, 100)
     assert not bench.atomic_reads
+    bench.hold_reads = False
     bench.payload.answers.extend(held[19:])
     await bench.settle(30)
     host.check()

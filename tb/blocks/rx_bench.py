@@ -233,10 +233,7 @@ class RxBench:
             ]
         self.wreq = self._sink("m_wreq", DmaWriteReq, self.payload.on_burst, pattern())
         self.wdata = self._sink("m_wdata", DmaWriteData, self._on_line, pattern())
-        writes = self.atomic_writes
-        self._sink("m_atomic_wreq", DmaWriteReq, writes.on_burst, pattern())
-        self._sink("m_atomic_wdata", DmaWriteData, writes.on_line, pattern())
-        self._sink("m_atomic_dma", DmaReadReq, self._on_atomic_read, pattern())
+        self._atomic_sinks(pattern)
         self._sink("m_dma", DmaReadReq, self._on_list_read, pattern())
         self._sink("m_mod", KeyWrite, self._on_key_write, no_stalls())
         cocotb.start_soon(self._run())
@@ -381,6 +378,12 @@ class RxBench:
         return on_done
 
     # Host memory
+
+    def _atomic_sinks(self, pattern: Callable[[], Stall]) -> None:
+        writes = self.atomic_writes
+        self._sink("m_atomic_wreq", DmaWriteReq, writes.on_burst, pattern())
+        self._sink("m_atomic_wdata", DmaWriteData, writes.on_line, pattern())
+        self._sink("m_atomic_dma", DmaReadReq, self._on_atomic_read, pattern())
 
     def _sink(self, name: str, record: Any, on_beat: Any, stall: Stall) -> StreamSink:
         sink = StreamSink(self.dut, name, record=record, on_beat=on_beat, stall=stall)
