@@ -15,7 +15,7 @@ K        ?=# which tests, as pytest -k
 J        ?= 2# how many tests, or seeds of a regression, at once
 SEEDS    ?= 8# how many seeds: make regress
 FIRST_SEED ?=# the first of them (default: a random one, printed)
-FAULTS   ?=# what the wire does in a regression: none, light or full
+FAULTS   ?=# what the wire does in a regression: none, light or full (default)
 ARGS     ?=# further options for the program behind sim, bench, regress or test
 
 export SEED SIM WAVES TOP

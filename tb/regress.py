@@ -125,7 +125,7 @@ def main(
         int | None, typer.Option(help="the first of them; a random one when not given")
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="simulations at once")] = 2,
-    faults: Annotated[str, typer.Option(help="none, light or full")] = "none",
+    faults: Annotated[str, typer.Option(help="none, light or full")] = "full",
     scheduler: Annotated[str, typer.Option(help="address of a Dask scheduler to use")] = "",
     knob: Annotated[
         list[str] | None,

@@ -20,6 +20,7 @@ from tb.nic.ndk import MTUS, World
 from tb.uvm.boards import CompletionBoard, WireBoard
 from tb.uvm.consumer import ConsumerAgent
 from tb.uvm.coverage import Coverage
+from tb.uvm.doomed import DOOMED
 from tb.uvm.knobs import PSN_BITS, Knobs
 from tb.uvm.predictor import Predictor
 from tb.uvm.raw import RawSide
@@ -45,6 +46,7 @@ class RnicEnv(uvm_env):
         self.coverage = Coverage("coverage", self)
         self.raw: dict[str, RawSide] = {}
         self.raw_lanes: list[Lane] = []
+        self.doomed: list[Lane] = []
         self.words: dict[str, Region] = {}
 
     def connect_phase(self) -> None:
@@ -62,7 +64,7 @@ class RnicEnv(uvm_env):
     async def bring_up(self) -> None:
         """Both adapters, their providers, their completion queues."""
         knobs = self.knobs
-        needed = 2 * knobs.depth * knobs.qps
+        needed = 2 * knobs.depth * (knobs.qps + knobs.doomed)
         depth = max(needed, knobs.cq_depth)
         await self.world.open(PushMode[knobs.push], depth, serve=False)
 
@@ -71,25 +73,30 @@ class RnicEnv(uvm_env):
         for side, consumer in self.consumers.items():
             consumer.monitor.begin(self.world.hosts[side])
 
-    async def join(self, number: int) -> Lane:
+    async def join(self, doomed: bool = False) -> Lane:
         """A connected pair of queue pairs; the predictor knows both of its lanes."""
         knobs, rng = self.knobs, self.world.rng
         mtu = knobs.mtu or rng.choice([256, 512, 1024, 2048, 4096])
         gid = rng.choice(knobs.versions)
         psns = (self._psn(), self._psn())
+        attributes = {
+            "timeout": knobs.timeout, "min_rnr_timer": knobs.min_rnr_timer, "rnr_retry": 7
+        }  # fmt: skip
         lane = await self.world.connect(
             mtu,
             gid,
             depth=(knobs.depth, knobs.depth),
             psns=psns,
-            timeout=knobs.timeout,
-            min_rnr_timer=knobs.min_rnr_timer,
-            rnr_retry=7,
+            **attributes | (DOOMED if doomed else {}),
         )
         end_a = lane.qp.out_of_band_endpoint(gid, psn=psns[0])
         end_b = lane.peer.out_of_band_endpoint(gid, psn=psns[1])
         self.predictor.add(lane, end_a, end_b, mtu)
         self.predictor.add(lane.back, end_b, end_a, mtu)
+        if doomed:
+            self.doomed += [lane, lane.back]
+            for one in (lane, lane.back):
+                self.predictor.flows[one.name].doomed = True
         return lane
 
     async def join_raw(self, number: int) -> Lane:

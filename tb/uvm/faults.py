@@ -94,7 +94,8 @@ class WireFaults:
             note.spoiled = True
         else:
             note.blemished = True
-            note.marked = decode(data).path.ecn == CONGESTED
+            read = decode(data)
+            note.marked = read.path.ecn == CONGESTED or read.bth.fecn
         return frame.changed(data)
 
 

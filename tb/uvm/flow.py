@@ -71,6 +71,7 @@ class Flow:
     name: str
     config: QpConfig
     reads: int = 16
+    doomed: bool = False  # it will end before its work is done
     messages: list[Predicted] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     qp: QueuePair = field(init=False)
@@ -299,7 +300,9 @@ class Flow:
 
     def left(self) -> list[str]:
         """What was posted and never sent, or sent and not accepted."""
-        out = []
+        out: list[str] = []
+        if self.doomed:
+            return out
         if self.next != self._end:
             out.append(f"{self.name}: PSNs from {self.next:#x} to {self._end:#x} were never sent")
         if self.epsn != self._end:

@@ -42,6 +42,7 @@ class Knobs:
     push: str = "INLINE_WHEN_EMPTY"
     near_wrap: bool = False  # PSNs begin shortly before they wrap
     late_receives: float = 0.0  # chance of a receive that is posted behind its SEND
+    doomed: int = 0  # pairs of queue pairs that end in the middle of their work
     atomics: bool = False
     raw_qps: int = 0  # pairs driven without the provider: immediates, atomics
     timeout: int = 4
@@ -75,6 +76,7 @@ class Knobs:
             push=draw("push").choice(["NEVER", "INLINE_WHEN_EMPTY", "ALWAYS"]),
             near_wrap=draw("psn").random() < 0.5,
             late_receives=draw("late").choice([0.0, 0.02, 0.2]) if faults != "none" else 0.0,
+            doomed=draw("doomed").choice([0, 0, 0, 1, 2]) if faults != "none" else 0,
             raw_qps=draw("raw").choice([0, 0, 1, 2, 4]),
             timeout=draw("timeout").randint(*TIMEOUT_CODES),
             read_latency=draw("read").randint(0, 250) if slow < 0.7 else 0,
@@ -101,7 +103,7 @@ class Knobs:
     @property
     def healthy(self) -> bool:
         """Nothing goes wrong on purpose, so nothing may be repeated."""
-        return not any(self.chances.values()) and not self.late_receives
+        return not (any(self.chances.values()) or self.late_receives or self.doomed)
 
     def as_json(self) -> str:
         """For the report of a run."""

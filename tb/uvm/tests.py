@@ -20,6 +20,7 @@ from tb.nic.ndk import Host, World
 from tb.nic.pair import Pair
 from tb.streams import CLOCK_NS, reset, start_clock
 from tb.uvm.audit import Audit
+from tb.uvm.doomed import DoomedPair
 from tb.uvm.env import RnicEnv
 from tb.uvm.knobs import knobs_from
 from tb.uvm.launch import FUNCTIONAL, SUMMARY
@@ -36,6 +37,7 @@ LOOK = 2_000
 PATIENCE_HEALTHY = 100_000
 PATIENCE = 600_000
 FAST_PAGES = 8
+DOOMED_BYTES = 400_000
 
 
 @pyuvm.test()
@@ -86,8 +88,12 @@ class RandomTraffic(uvm_test):
         await self.env.bring_up()
         self.env.watch_results()
         places = await self._places()
+        doomed = [await self._doomed() for _ in range(self.knobs.doomed)]
         lives = [cocotb.start_soon(self._life(place)) for place in places]
+        lives += [cocotb.start_soon(pair.live()) for pair in doomed]
         await self._all(lives)
+        for pair in doomed:
+            pair.settle()
         if self.spoil.kind == "byte":
             self.world.spoil()
         self.env.coverage.rings(self.world.lanes)
@@ -101,8 +107,8 @@ class RandomTraffic(uvm_test):
 
     async def _places(self) -> list[Place]:
         knobs = self.knobs
-        for number in range(knobs.qps):
-            await self.env.join(number)
+        for _ in range(knobs.qps):
+            await self.env.join()
         if knobs.raw_qps:
             await self.env.open_raw()
         for number in range(knobs.raw_qps):
@@ -136,6 +142,17 @@ class RandomTraffic(uvm_test):
             raw=raw,
             words=[self.env.words[lane.there.name]] if raw and knobs.atomics else [],
         )  # fmt: skip
+
+    async def _doomed(self) -> DoomedPair:
+        """A pair that will end early, with memory of its own."""
+        lane = await self.env.join(doomed=True)
+        memory = {
+            side: [await host.region(DOOMED_BYTES), await host.region(DOOMED_BYTES)]
+            for side, host in self.world.hosts.items()
+        }
+        there, back = self._place(lane, memory), self._place(lane.back, memory)
+        there.bytes_left = back.bytes_left = DOOMED_BYTES // 8
+        return DoomedPair(there, back)
 
     async def _life(self, place: Place) -> None:
         fast = []

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tb.pcap import read_pcap
+from tb.regress import totals
 from tb.uvm.knobs import knobs_from
-from tb.uvm.launch import Course, environment, run_seed
+from tb.uvm.launch import Course, environment, reproducer, run_seed
 from tb.uvm.spoil import LIES
 
 SMALL = {"qps": "2", "operations": "16", "largest": "3000", "rate": "50", "mtu": "0"}
@@ -30,11 +31,31 @@ def test_random_traffic(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.nic
+def test_random_traffic_over_a_bad_wire(tmp_path: Path) -> None:
+    course = small_run(tmp_path, 4, faults="full", loss="0.05", corrupt="0.02", duplicate="0.02")
+    assert course.ok, course.why
+    faults = course.summary["faults"]
+    assert min(faults.get(kind, 0) for kind in ("loss", "duplicate")) > 0, faults
+    assert course.summary["wire"]["retransmitted"] > 0
+
+
+@pytest.mark.nic
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(101, 107))
 def test_random_traffic_in_full(tmp_path: Path, seed: int) -> None:
-    course = run_seed(seed, {}, run_dir=tmp_path / "run")
+    course = run_seed(seed, {"faults": "full"}, run_dir=tmp_path / "run")
     assert course.ok, course.why
+
+
+def test_totals_add_up_and_failures_can_be_repeated() -> None:
+    stats = {"a": {"TIMEOUTS": 2}, "b": {"TIMEOUTS": 1, "DROP RX_OVERFLOW": 4}}
+    one = {"operations": 5, "frames": 9, "faults": {"loss": 2}, "wire": {"retransmitted": 3}}
+    courses = [Course(1, ok=True, summary=one | {"stats": stats}), Course(2, ok=False, summary=one)]
+    sums = totals(courses)
+    assert (sums["operations"], sums["frames"], sums["fault: loss"]) == (10, 18, 4)
+    assert (sums["frames sent again"], sums["time-outs"], sums["frames without room"]) == (6, 3, 4)
+    line = reproducer(12, {"faults": "full", "qps": "3"})
+    assert line == "make regress SEEDS=1 FIRST_SEED=12 FAULTS=full ARGS='--set qps=3'"
 
 
 NOTICED = {
