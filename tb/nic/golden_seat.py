@@ -179,7 +179,7 @@ class Seat:
         await self.driver.must(
             AdminKey(
                 opcode=AdminOp.REGISTER_KEY, number=index, key=byte ^ 0xFF, kind=KeyKind.FAST_REG,
-                pd=1, length=1,
+                pd=1, length=place.region.length,
             )
         )  # fmt: skip
         wqe = FastRegWqe(

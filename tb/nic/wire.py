@@ -201,7 +201,8 @@ class Conn:
     async def open(self) -> None:
         """Create and connect the queue pair."""
         driver = self.wire.driver
-        self.qp = await driver.create_qp(self.number, CQN, sq_log=5, rq_log=5, **self._create)
+        shape = {"sq_log": 5, "rq_log": 5, **self._create}
+        self.qp = await driver.create_qp(self.number, CQN, **shape)
         if self.state is not QpState.RESET:
             await self.connect()
 

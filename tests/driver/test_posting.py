@@ -8,6 +8,7 @@ from driver_model.hw.send_queue import PushMode
 from driver_model.ndkpi import NdkSge, OpFlag, Out
 from driver_model.status import Status
 from spec.layouts import PUSH_OFFSET, Doorbell
+from tb.conformance import covers
 from tests.driver.pair import Pair, paired
 
 
@@ -25,6 +26,7 @@ def initiator_posts(pair: Pair, flags: int = 0) -> dict[str, Status]:
     }
 
 
+@covers("ROCE-179", "ROCE-180")
 def test_initiator_posts_before_the_connection_are_refused() -> None:
     async def scenario(pair: Pair) -> None:
         assert set(initiator_posts(pair).values()) == {Status.CONNECTION_INVALID}
