@@ -58,6 +58,7 @@ rtl/responder/rnic_rsp_reply.sv
 rtl/responder/rnic_rsp_events.sv
 rtl/responder/rnic_rsp_drain.sv
 rtl/responder/rnic_responder.sv
+rtl/tx/rnic_tx_gate.sv
 rtl/tx/rnic_tx_segment_intake.sv
 rtl/tx/rnic_tx_segment_context.sv
 rtl/tx/rnic_tx_segment_decide.sv

@@ -153,6 +153,8 @@ module rnic_top #(
   logic              soft_reset_en;
   logic              stopping;
   logic              core_rst;
+  logic              tx_busy;
+  logic              rx_skip;
   admin_config_reg_t admin_config;
   admin_status_reg_t admin_status;
   logic [63:0]       admin_sq_base;
@@ -256,9 +258,56 @@ module rnic_top #(
     .read_end_en    (m_axi_rvalid && m_axi_rready && m_axi_rlast),
     .write_start_en (m_axi_awvalid && m_axi_awready),
     .write_end_en   (m_axi_bvalid && m_axi_bready),
-    .pending        (m_axi_arvalid || m_axi_awvalid || m_axi_wvalid || m_axis_tx_tvalid),
+    .pending        (m_axi_arvalid || m_axi_awvalid || m_axi_wvalid),
+    .tx_busy,
+    .rx_beat_en     (s_axis_rx_tvalid && s_axis_rx_tready),
+    .rx_last        (s_axis_rx_tlast),
     .stopping,
-    .core_rst
+    .core_rst,
+    .skip           (rx_skip)
+  );
+
+  // Frames and interrupts on offer outlive a soft reset.
+
+  logic [511:0] frame_data;
+  logic [63:0]  frame_keep;
+  logic         frame_last;
+  logic         frame_valid;
+  logic         frame_ready;
+
+  rnic_tx_gate u_gate (
+    .clk,
+    .rst,
+    .stop    (stopping),
+    .cut     (core_rst),
+    .busy    (tx_busy),
+    .s_data  (frame_data),
+    .s_keep  (frame_keep),
+    .s_last  (frame_last),
+    .s_valid (frame_valid),
+    .s_ready (frame_ready),
+    .m_data  (m_axis_tx_tdata),
+    .m_keep  (m_axis_tx_tkeep),
+    .m_last  (m_axis_tx_tlast),
+    .m_valid (m_axis_tx_tvalid),
+    .m_ready (m_axis_tx_tready)
+  );
+
+  logic [7:0] vector_data;
+  logic       vector_valid;
+  logic       vector_ready;
+
+  stream_register #(
+    .DATA_W (8)
+  ) u_vector (
+    .clk,
+    .rst,
+    .s_data  (vector_data),
+    .s_valid (vector_valid),
+    .s_ready (vector_ready),
+    .m_data  (m_axis_irq_tdata),
+    .m_valid (m_axis_irq_tvalid),
+    .m_ready (m_axis_irq_tready)
   );
 
   // ------------------------------------------------------------------ host port
@@ -299,7 +348,7 @@ module rnic_top #(
     .clk,
     .rst         (core_rst),
     .s_req_data  (rd_req_data),
-    .s_req_valid (rd_req_valid),
+    .s_req_valid (rd_req_valid & {READERS{!stopping}}),
     .s_req_ready (rd_req_ready),
     .m_rsp_data  (rd_data),
     .m_rsp_en    (rd_en),
@@ -324,7 +373,7 @@ module rnic_top #(
     .clk,
     .rst          (core_rst),
     .s_req_data   (wr_req_data),
-    .s_req_valid  (wr_req_valid),
+    .s_req_valid  (wr_req_valid & {WRITERS{!stopping}}),
     .s_req_ready  (wr_req_ready),
     .s_data_data  (wr_data_data),
     .s_data_valid (wr_data_valid),
@@ -803,11 +852,11 @@ module rnic_top #(
     .m_result_data   (result_data),
     .m_result_valid  (result_valid),
     .m_result_ready  (result_ready),
-    .m_axis_tx_tdata,
-    .m_axis_tx_tkeep,
-    .m_axis_tx_tlast,
-    .m_axis_tx_tvalid,
-    .m_axis_tx_tready,
+    .m_axis_tx_tdata  (frame_data),
+    .m_axis_tx_tkeep  (frame_keep),
+    .m_axis_tx_tlast  (frame_last),
+    .m_axis_tx_tvalid (frame_valid),
+    .m_axis_tx_tready (frame_ready),
     .init_data,
     .init_valid      (init_valid[INIT_TX]),
     .init_ready      (init_ready[INIT_TX]),
@@ -872,7 +921,7 @@ module rnic_top #(
   ) u_rx (
     .clk,
     .rst               (core_rst),
-    .enable            (control.rx_enable && !stopping),
+    .enable            (control.rx_enable && !stopping && !rx_skip),
     .s_axis_rx_tdata,
     .s_axis_rx_tkeep,
     .s_axis_rx_tlast,
@@ -1344,11 +1393,11 @@ module rnic_top #(
     .s_last   (2'b11),
     .s_valid  ({eq_irq_valid, admin_irq_valid}),
     .s_ready  ({eq_irq_ready, admin_irq_ready}),
-    .m_data   (m_axis_irq_tdata),
+    .m_data   (vector_data),
     .m_last   (),
     .m_source (),
-    .m_valid  (m_axis_irq_tvalid),
-    .m_ready  (m_axis_irq_tready)
+    .m_valid  (vector_valid),
+    .m_ready  (vector_ready)
   );
 
   // ------------------------------------------------------------------ admin

@@ -1,9 +1,14 @@
-// rnic_csr_reset: soft reset without breaking a bus transaction.
+// rnic_csr_reset: soft reset without breaking a bus transaction or a frame.
 //
-// A request first stops new work (`stopping`), waits until the host port has been quiet for a
-// while, and then resets everything behind the register block for some cycles.
+// A request first stops what begins something (`stopping`): frames in and out, host reads, host
+// writes. What has begun ends: the answers of the host come, and the frame on the wire ends if the
+// MAC takes it within PATIENCE cycles. Then everything behind the register block is reset for
+// some cycles. A host that answers is all that this waits for.
+//
+// A frame that arrives meanwhile is cut in two by the reset; `skip` is up for its second half.
 module rnic_csr_reset #(
-  parameter int QUIET_CYCLES = 256
+  parameter int QUIET_CYCLES = 16,
+  parameter int PATIENCE     = 4096
 ) (
   input  logic clk,
   input  logic rst,
@@ -16,40 +21,65 @@ module rnic_csr_reset #(
   input  logic write_end_en,
   input  logic pending,
 
+  // Frames: one is on its way out; beats that come in
+  input  logic tx_busy,
+  input  logic rx_beat_en,
+  input  logic rx_last,
+
   // Stop, then reset
   output logic stopping,
-  output logic core_rst
+  output logic core_rst,
+  output logic skip
 );
 
-  localparam int QUIET_W = $clog2(QUIET_CYCLES);
+  localparam int QUIET_W    = $clog2(QUIET_CYCLES);
+  localparam int PATIENCE_W = $clog2(PATIENCE);
 
-  logic [15:0]        reads_q;
-  logic [15:0]        writes_q;
-  logic [QUIET_W-1:0] quiet_q;
-  logic               busy_q;
-  logic [3:0]         hold_q;
-  logic               quiet;
+  logic [15:0]           reads_q;
+  logic [15:0]           writes_q;
+  logic [QUIET_W-1:0]    quiet_q;
+  logic [PATIENCE_W-1:0] patience_q;
+  logic                  busy_q;
+  logic [3:0]            hold_q;
+  logic                  rx_inside_q;
+  logic                  skip_q;
+  logic                  resetting;
+  logic                  quiet;
+  logic                  go;
 
-  assign quiet    = reads_q == '0 && writes_q == '0 && !pending;
-  assign stopping = busy_q || hold_q != '0;
-  assign core_rst = rst || hold_q != '0;
+  assign quiet     = reads_q == '0 && writes_q == '0 && !pending;
+  assign go        = busy_q && quiet_q == '1 && (!tx_busy || patience_q == '1);
+  assign resetting = hold_q != '0;
+  assign stopping  = busy_q || resetting;
+  assign core_rst  = rst || resetting;
+  assign skip      = skip_q;
 
   always_ff @(posedge clk) begin
-    reads_q  <= reads_q + 16'(read_start_en) - 16'(read_end_en);
-    writes_q <= writes_q + 16'(write_start_en) - 16'(write_end_en);
-    quiet_q  <= quiet && busy_q ? quiet_q + 1'b1 : '0;
+    reads_q    <= reads_q + 16'(read_start_en) - 16'(read_end_en);
+    writes_q   <= writes_q + 16'(write_start_en) - 16'(write_end_en);
+    quiet_q    <= !(quiet && busy_q) ? '0 : quiet_q == '1 ? quiet_q : quiet_q + 1'b1;
+    patience_q <= !busy_q ? '0 : patience_q == '1 ? patience_q : patience_q + 1'b1;
+
     if (soft_reset_en) busy_q <= 1'b1;
-    if (hold_q != '0) hold_q <= hold_q - 4'd1;
-    if (busy_q && quiet_q == '1) begin
+    if (resetting) hold_q <= hold_q - 4'd1;
+    if (go) begin
       busy_q <= 1'b0;
       hold_q <= 4'd15;
     end
+
+    if (rx_beat_en) rx_inside_q <= !rx_last;
+    if (resetting)       skip_q <= rx_beat_en ? !rx_last : rx_inside_q;
+    else if (rx_beat_en) skip_q <= 1'b0;
+
     if (rst) begin
-      reads_q  <= '0;
-      writes_q <= '0;
-      quiet_q  <= '0;
-      busy_q   <= 1'b0;
-      hold_q   <= '0;
+      reads_q     <= '0;
+      writes_q    <= '0;
+      quiet_q     <= '0;
+      patience_q  <= '0;
+      busy_q      <= 1'b0;
+      hold_q      <= '0;
+      rx_inside_q <= 1'b0;
+      skip_q      <= 1'b0;
     end
   end
 

@@ -17,3 +17,7 @@ def test_completer(sim: Sim) -> None:
 @pytest.mark.simulators("verilator")
 def test_completer_rate(sim: Sim) -> None:
     sim.run("rnic_completer", tests="tb.blocks.cpl_rate", params=SMALL)
+
+
+def test_barrier(sim: Sim) -> None:
+    sim.run("rnic_cpl_barrier", tests="tb.blocks.cpl_barrier")

@@ -11,3 +11,7 @@ from tb.sim import Sim
 def test_csr(sim: Sim, tests: str) -> None:
     params = {"QP_COUNT": 200, "SRQ_COUNT": 3, "KEY_COUNT": 77, "EVENT_SOURCES": 3}
     sim.run("rnic_csr", tests=f"tb.blocks.{tests}", params=params, inside=True)
+
+
+def test_soft_reset(sim: Sim) -> None:
+    sim.run("rnic_csr_reset", tests="tb.blocks.csr_reset", params={"PATIENCE": 256})

@@ -41,3 +41,7 @@ def test_demux(sim: Sim, n: int) -> None:
 
 def test_fork(sim: Sim) -> None:
     sim.run("stream_fork", tests="tb.blocks.stream_fork", params={"N": 3, "DATA_W": 8})
+
+
+def test_drain(sim: Sim) -> None:
+    sim.run("stream_drain", tests="tb.blocks.stream_drain")

