@@ -214,6 +214,23 @@ class RawDriver:
         )
         return ring
 
+    async def create_srq(
+        self, number: int, log: int = 6, *, pd: int = 1, limit: int = 0
+    ) -> SimBuffer:
+        """A shared receive queue; returns its ring."""
+        ring = self.device.allocate(64 << log)
+        await self.must(
+            AdminQueue(
+                opcode=AdminOp.CREATE_SRQ,
+                number=number,
+                log_size=log,
+                pd=pd,
+                limit=limit,
+                base=ring.bus_address,
+            )
+        )
+        return ring
+
     async def create_qp(
         self, number: int, cqn: int = 0, *, recv_cqn: int | None = None, pd: int = 1,
         sq_log: int = 8, rq_log: int = 8, srq: int | None = None,
@@ -263,10 +280,12 @@ class RawDriver:
             if state <= until:
                 await self.must(replace(common, state=state, mask=mask | QpAttr.STATE))
 
-    async def modify(self, number: int, state: QpState) -> AdminCqe:
-        """A state change without attributes."""
+    async def modify(self, number: int, state: QpState, mask: QpAttr = QpAttr.STATE) -> AdminCqe:
+        """A state change without attributes, or with those that have no value."""
         return await self.command(
-            AdminModifyQp(opcode=AdminOp.MODIFY_QP, number=number, state=state, mask=QpAttr.STATE)
+            AdminModifyQp(
+                opcode=AdminOp.MODIFY_QP, number=number, state=state, mask=mask | QpAttr.STATE
+            )
         )
 
     async def query_state(self, number: int) -> QpState:

@@ -60,7 +60,7 @@ def queue_cases() -> list[Case]:
         (AdminCommand(opcode=AdminOp.DESTROY_CQ, number=3), S.BUSY),
         (replace(srq, number=64), S.BAD_PARAM_SRQN),
         (replace(srq, base=RING + 16), S.BAD_PARAM_ADDRESS),
-        (replace(srq, limit=3), S.BAD_PARAM_RESERVED),
+        (replace(srq, opcode=AdminOp.MODIFY_SRQ), S.NOT_FOUND),
         (AdminCommand(opcode=AdminOp.QUERY_SRQ, number=0), S.NOT_FOUND),
         (AdminCommand(opcode=AdminOp.DESTROY_SRQ, number=0), S.NOT_FOUND),
         (AdminCommand(opcode=AdminOp.MODIFY_SRQ, number=0), S.BAD_OPCODE),

@@ -19,12 +19,13 @@ class Side:
     """What one adapter of the smoke test has."""
 
     driver: RawDriver
+    events: Ring
     cq: Ring
     qp: RawQp
 
     async def build(self, driver: RawDriver, size: int, number: int) -> None:
         self.driver = driver
-        await driver.create_eq()
+        self.events = await driver.create_eq()
         self.cq = await driver.create_cq(3)
         self.qp = await driver.create_qp(number, 3)
         self.buffer = driver.device.allocate(size)

@@ -9,11 +9,11 @@ import cocotb
 from cocotb.triggers import ClockCycles
 
 from spec.codes import AdminStatus, CqeStatus, QpState
-from spec.layouts import AdminCommand, AdminOp, RqWqe, Sge
-from spec.registers import CommandReg
+from spec.layouts import AdminCommand, AdminOp, RqWqe, Sge, SqWqe, WqeFlag, WrOp
+from spec.registers import CommandReg, StatusReg
 from tb.nic.bad_work import good_write, works
 from tb.nic.pair import PORTS, Pair
-from tb.nic.smoke import sges, two_sides
+from tb.nic.smoke import Side, sges, two_sides
 from tb.raw_driver import RawDriver
 
 
@@ -96,7 +96,12 @@ async def a_soft_reset_forgets_all_objects_and_breaks_no_transaction(dut: Any) -
         await ClockCycles(dut.clk, 13)
     await a.driver.until(lambda: device.doorbells.idle and device.axi.idle)
 
-    driver = RawDriver(device, PORTS["a"])
+    await live_again(a, b)
+
+
+async def live_again(a: Side, b: Side) -> None:
+    """Everything anew behind a soft reset of a."""
+    driver = RawDriver(a.driver.device, PORTS["a"])
     await driver.start()
     assert (await driver.command(AdminCommand(opcode=AdminOp.QUERY_QP, number=7))).status == (
         AdminStatus.NOT_FOUND
@@ -107,3 +112,58 @@ async def a_soft_reset_forgets_all_objects_and_breaks_no_transaction(dut: Any) -
     await a.driver.connect(a.qp, PORTS["b"], 9, sq_psn=1, rq_psn=2)
     await b.driver.connect(b.qp, PORTS["a"], 7, sq_psn=2, rq_psn=1)
     await works(a, b)
+
+
+async def soft_reset(side: Side, limit: int) -> None:
+    """A soft reset that is over after at most so many cycles."""
+    device, clk = side.driver.device, side.driver._edge
+    device.write32(CommandReg.ADDRESS, CommandReg(soft_reset=1).to_int())
+    for _ in range(100):
+        await clk
+    for _ in range(limit // 100):
+        if StatusReg.from_int(await device.read32(StatusReg.ADDRESS)).ready:
+            return
+        for _ in range(80):
+            await clk
+    raise AssertionError("the reset does not end")
+
+
+@cocotb.test()
+async def a_soft_reset_does_not_wait_for_the_mac(dut: Any) -> None:
+    """It takes nothing; later it gets the frame on offer, cut short, and the peer drops that."""
+    pair = await Pair.start(dut)
+    a, b = await two_sides(pair)
+    long = replace(
+        good_write(a, b), length=60000, data=sges(Sge(addr=a.address, length=60000, token=a.token))
+    )
+    for number in range(3):
+        a.driver.post_send(a.qp, replace(long, wr_id=number))
+    mac = pair.link._ends[0].tx
+    while mac.frames < 4:
+        await ClockCycles(dut.clk, 7)
+    mac.stall = 1.0
+    await ClockCycles(dut.clk, 2000)
+    assert dut.a_m_axis_tx_tvalid.value == 1
+    await soft_reset(a, 8000)
+    mac.stall = 0.0
+    await live_again(a, b)
+
+
+@cocotb.test()
+async def a_soft_reset_ends_a_long_read(dut: Any) -> None:
+    """The responses stop; no transaction of the host and no frame is broken."""
+    pair = await Pair.start(dut)
+    size = 1 << 20
+    a, b = await two_sides(pair, size)
+    read = SqWqe(
+        opcode=WrOp.READ, flags=WqeFlag.SIGNALED, blocks=1, num_sge=1, length=size, wr_id=1,
+        remote_addr=a.address, rkey=a.token,
+        data=sges(Sge(addr=b.address, length=size, token=b.token)),
+    )  # fmt: skip
+    b.driver.post_send(b.qp, read)
+    mac = pair.link._ends[0].tx
+    while mac.frames < 10:
+        await ClockCycles(dut.clk, 7)
+    await soft_reset(a, 2000)
+    assert mac.frames < 60
+    await live_again(a, b)
