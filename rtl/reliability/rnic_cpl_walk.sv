@@ -14,10 +14,14 @@
 // timeout send the QP back to the first packet that is not acknowledged and cost a retry; an RNR NAK
 // does so, costs an RNR retry, and lets nothing be sent until its timer has run out. Progress
 // restores both. What cannot be tried again ends the oldest message. Until the requester has begun
-// to send again, only a timeout counts as another loss.
+// to send again nothing counts as another loss: a NAK says what is known, and a timeout, which only
+// says that the requester's turn has not come, sends back once more for nothing. A local operation
+// answers nobody: while it is the oldest, no timeout is one.
 //
 // Order: completions of a QP leave in post order; m_kick and the published progress follow the
-// CQE into their own queues. The context of a QP is written by this block alone.
+// CQE into their own queues. How far a QP is gets published with every message, before its CQE
+// leaves: from then on the host may use the entry's place again, which nobody may read as old.
+// The context of a QP is written by this block alone.
 `include "streams.svh"
 `include "codes.svh"
 `include "layouts.svh"
@@ -402,6 +406,7 @@ module rnic_cpl_walk #(
   logic        spent_rnr;
   logic        fatal;
   qp_config_t  load_cfg;
+  msg_record_t load_record;    // oldest message
   logic [QP_COUNT-1:0] again_q;  // something was sent again
 
   assign load_cfg    = qp_rd_cfg;
@@ -424,11 +429,12 @@ module rnic_cpl_walk #(
   assign fatal       = is_response && !stale && refused
                     && load_ev.status != CQE_STATUS_RETRY_EXC_ERR
                     && load_ev.status != CQE_STATUS_RNR_RETRY_EXC_ERR;
+  assign load_record = load_fresh_q ? record_bits : load_record_q;
   assign timer_true  = is_timer && load_ev.msg_idx == load_ctx.count && load_tail != head_read;
-  assign timeout     = timer_true && !load_ctx.rnr_wait;
+  assign timeout     = timer_true && !load_ctx.rnr_wait && load_record.kind != MSG_KIND_LOCAL;
   assign wait_over   = timer_true && load_ctx.rnr_wait;
   assign may_retry   = timeout || (lost && !waits && !returning);
-  assign spent       = may_retry && retries == load_cfg.retry_cnt;
+  assign spent       = may_retry && !returning && retries == load_cfg.retry_cnt;
   assign again       = may_retry && !spent;
   assign spent_rnr   = not_ready && !waits && load_cfg.rnr_retry != 3'd7
                     && rnr_retries == load_cfg.rnr_retry;
@@ -452,7 +458,7 @@ module rnic_cpl_walk #(
       ctx_start.rnr_wait    = 1'b0;
       ctx_start.sent_back   = 1'b0;
     end
-    if (again) ctx_start.retries = retries + 3'd1;
+    if (again) ctx_start.retries = retries + 3'(!returning);
     if (again_rnr) begin
       // The count stands still at 7, which is for ever.
       ctx_start.rnr_retries = rnr_retries + 3'(rnr_retries != 3'd7);
@@ -564,6 +570,8 @@ module rnic_cpl_walk #(
   always_comb begin
     ctx_next = ctx_q;
     if (changed_q || bumped_q) ctx_next.count = ctx_q.count + 16'd1;
+    // The time of the message that is the oldest now.
+    if (changed_q && !ctx_q.rnr_wait) ctx_next.moved = ack_now;
   end
 
   always_ff @(posedge clk) begin
@@ -578,7 +586,7 @@ module rnic_cpl_walk #(
       bumped_q    <= advances || again || again_rnr || wait_over;
       kick_q      <= wait_over || (advances && load_ctx.rnr_wait);
       back_q      <= again || again_rnr;
-      record_q    <= load_fresh_q ? record_bits : load_record_q;
+      record_q    <= load_record;
       changed_q   <= 1'b0;
       failed_q    <= 1'b0;
     end else if (record_fresh_q) begin
@@ -698,7 +706,8 @@ module rnic_cpl_walk #(
   cpl_watch_t   watch;
   context_t     told;
 
-  assign told = init_write ? ctx_init : ctx_next;
+  // The count changes last, when the kick is on its way too.
+  assign told = init_write ? ctx_init : walk_end ? ctx_next : ctx_q;
 
   always_comb begin
     progress.msg_tail   = told.tail;
@@ -715,7 +724,7 @@ module rnic_cpl_walk #(
     watch.moved         = told.moved;
   end
 
-  assign progress_en   = walk_end || init_write;
+  assign progress_en   = walk_busy_q || init_write;
   assign progress_qpn  = init_write ? init.qpn[QP_W-1:0] : walk_qpn;
   assign progress_data = progress;
   assign watch_data    = watch;

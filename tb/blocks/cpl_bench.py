@@ -23,6 +23,7 @@ from spec.streams import (
     QpInit,
     QpInitOp,
     ReadRecord,
+    RetireKind,
     RxDone,
     RxFault,
     RxHeader,
@@ -33,12 +34,14 @@ from spec.streams import (
 )
 from tb.blocks.cpl_model import (
     ACK,
+    ATOMIC_ACK,
     CREDITS,
     FIRST,
     LAST,
     MIDDLE,
     ONLY,
     OPS,
+    READS,
     SPACE,
     Message,
     Qp,
@@ -46,7 +49,8 @@ from tb.blocks.cpl_model import (
 )
 from tb.streams import StreamSink, StreamSource, cycles, reset, stall_pattern, start_clock
 
-QPS, DEPTH, READS = 4, 16, 16
+QPS, DEPTH, SLOTS = 4, 16, 16
+EVENTS = ("ghost", "sequence", "syndrome", "timeout", "exhausted")
 
 
 class Delayed:
@@ -76,6 +80,10 @@ class Bench:
         self.completions: dict[int, list[CqeReq]] = {}
         self.errors: dict[int, list[CqeStatus]] = {}
         self.kicks: dict[int, int] = {}
+        self.rewinds: dict[int, int] = {}
+        self.published: dict[int, SqProgress] = {}
+        self.indices: dict[tuple[int, int], int] = {}
+        self.told: deque[tuple[int, int, int]] = deque()
         self.cqe_times: list[int] = []
         self.work_times: list[int] = []
         self.expected: deque[Verdict] = deque()
@@ -89,7 +97,7 @@ class Bench:
         self.drained = False
         self.now = 0
         self.auto_flush = True
-        self.event_count = dict.fromkeys(("ghost", "sequence", "syndrome"), 0)
+        self.event_count = dict.fromkeys(EVENTS, 0)
         self._connect(stall, idle)
 
     def _connect(self, stall: str, idle: str) -> None:
@@ -100,8 +108,8 @@ class Bench:
         for name in ("sent_en", "sent_qpn", "sent_oldest", "sent_again", "read_again_en",
                      "read_again_qpn"):  # fmt: skip
             getattr(dut, name).value = 0
-        dut.msg_write_new.value = dut.m_rewind_ready.value = 1
-        dut.ack_tick.value, dut.rnr_tick.value = 1024, 2500
+        dut.msg_write_new.value = 1
+        dut.ack_tick.value, dut.rnr_tick.value = 16, 40
         self.rsp = StreamSource(dut, "s_rsp", fields=("hdr", "cfg"), idle=stall_pattern(idle))
         self.done = StreamSource(dut, "s_done", idle=stall_pattern(idle))
         self.result = StreamSource(dut, "s_result", idle=stall_pattern(idle))
@@ -111,6 +119,7 @@ class Bench:
         sinks = {
             "m_work": (RxWork, self._on_work), "m_cqe": (CqeReq, self._on_cqe),
             "m_kick": (None, self._on_kick), "m_error": (QpError, self._on_error),
+            "m_rewind": (None, self._on_rewind),
         }  # fmt: skip
         self.sinks = {
             name: StreamSink(dut, name, record=record, on_beat=action, stall=stall_pattern(stall))
@@ -146,6 +155,7 @@ class Bench:
             self.now += 1
             for table in self.tables:
                 table.step()
+            self._publish()
             for name, signal in events:
                 self.event_count[name] += signal.value == 1
             self.drained = self.drained or self.dut.drain_done_en.value == 1
@@ -156,6 +166,17 @@ class Bench:
                 if self.qps.get(life >> 16) is not None and life & 0xFFFF == self._life(life >> 16):
                     self.qps[life >> 16].arrived(verdict, done.fault)
                 self.done.send_nowait(done)
+
+    def _publish(self) -> None:
+        """Nobody hears of the end of a message before its place is published as free."""
+        if self.dut.progress_en.value == 1:
+            number = int(self.dut.progress_qpn.value)
+            progress = SqProgress.from_int(int(self.dut.progress_data.value))
+            self.published[number] = progress
+        while self.told and self.told[0][0] < self.now:
+            _, number, index = self.told.popleft()
+            behind = (self.published[number].msg_tail - index - 1) & 0xFFFF
+            assert behind < 0x8000, f"QP {number}: message {index} ended before it was published"
 
     def _life(self, number: int) -> int:
         return id(self.qps[number]) & 0xFFFF
@@ -194,10 +215,13 @@ class Bench:
         hdr, first = verdict.hdr, beats[0]
         assert (first.payload_off, first.payload_beats) == (hdr.payload_off, hdr.payload_beats)
         assert (first.retire.qpn, first.retire.kind) == (hdr.qpn, verdict.kind), (verdict, first)
+        if verdict.kind == RetireKind.RESP_ACK:
+            assert (first.retire.psn, first.retire.syndrome) == (verdict.psn, verdict.syndrome)
         found = [(b.mem.va, b.mem.length, b.mem.token) for b in beats if b.mem.length]
         assert found == verdict.segments, (found, verdict)
         for beat in beats:
-            kind = SegKind.KEY if beat.mem.length else SegKind.NONE
+            place = SegKind.WORD if hdr.opcode == ATOMIC_ACK else SegKind.KEY
+            kind = place if beat.mem.length else SegKind.NONE
             assert (beat.mem.kind, beat.mem.op) == (kind, 0)
             assert not beat.mem.length or beat.mem.pd == self.configs[hdr.qpn].pd
         assert len(beats) == max(1, len(found))
@@ -205,6 +229,7 @@ class Bench:
     def _on_cqe(self, cqe: CqeReq) -> None:
         self.completions.setdefault(cqe.qpn, []).append(cqe)
         self.cqe_times.append(self.now)
+        self.told.append((self.now, cqe.qpn, self.indices[cqe.qpn, cqe.wr_id]))
         if cqe.status != CqeStatus.SUCCESS:
             # The host may use the memory of this queue pair's reads again.
             busy = [v for _, _, v, _ in self.moving if v.hdr.qpn == cqe.qpn and v.segments]
@@ -213,6 +238,9 @@ class Bench:
     def _on_kick(self, number: int) -> None:
         self.kicks[number] = self.kicks.get(number, 0) + 1
 
+    def _on_rewind(self, number: int) -> None:
+        self.rewinds[number] = self.rewinds.get(number, 0) + 1
+
     def _on_error(self, error: QpError) -> None:
         self.errors.setdefault(error.qpn, []).append(error.status)
         if self.auto_flush:
@@ -220,7 +248,7 @@ class Bench:
 
     def fail(self, number: int) -> None:
         """The queue pair goes to ERR: the table says so, then the flush leaves."""
-        if self.configs[number].state == QpState.ERR:
+        if self.configs[number].state in (QpState.RESET, QpState.ERR):
             return
         self.configs[number] = replace(self.configs[number], state=QpState.ERR)
         self.flush.send_nowait(number)
@@ -233,21 +261,26 @@ class Bench:
         psn = attributes.get("psn", random.getrandbits(24))
         config = QpConfig(
             state=QpState.RTS, exists=1, pd=random.getrandbits(16), path_mtu=mtu,
-            send_cq=random.getrandbits(16),
+            send_cq=random.getrandbits(16), timeout=attributes.get("timeout", 0),
+            retry_cnt=attributes.get("retry_cnt", 0), rnr_retry=attributes.get("rnr_retry", 0),
         )  # fmt: skip
         self.configs[number] = config
         await self.init.send(QpInit(op=QpInitOp.CREATE, qpn=number))
         await self.init.send(QpInit(op=QpInitOp.RTR, qpn=number, psn=random.getrandbits(24)))
         await self.init.send(QpInit(op=QpInitOp.RTS, qpn=number, psn=psn))
-        self.qps[number] = Qp(number, 128 << mtu, config.pd, config.send_cq, psn)
-        for table in (self.reads_issued, self.posted, self.kicks):
+        self.qps[number] = Qp(
+            number, 128 << mtu, config.pd, config.send_cq, psn, retry_cnt=config.retry_cnt,
+            rnr_retry=config.rnr_retry,
+        )  # fmt: skip
+        for table in (self.reads_issued, self.posted, self.kicks, self.rewinds):
             table[number] = 0
         self.completions[number], self.errors[number] = [], []
         return self.qps[number]
 
     async def post(self, qp: Qp, kind: MsgKind, size: int = 0, **fields: Any) -> Message:
         """The requester takes a message: records, then the PSN, then word of it if need be."""
-        has_packets = kind in (MsgKind.SEND, MsgKind.WRITE, MsgKind.READ)
+        has_packets = kind in (MsgKind.SEND, MsgKind.WRITE, MsgKind.READ, MsgKind.ATOMIC)
+        size = 8 if kind == MsgKind.ATOMIC else size
         packets = max(1, -(-size // qp.mtu)) if has_packets else 0
         index = len(qp.messages)
         message = Message(
@@ -255,7 +288,10 @@ class Bench:
             random.getrandbits(32), random.getrandbits(16), size,
             fields.get("status", CqeStatus.SUCCESS), fields.get("sges", []),
         )  # fmt: skip
-        if kind == MsgKind.READ:
+        self.indices[qp.number, message.wr_id] = index & 0xFFFF
+        if kind == MsgKind.ATOMIC:
+            message.sges = [Sge(random.getrandbits(60) & ~7, 8, random.getrandbits(32))]
+        if kind in READS:
             message.sges = message.sges or split(size)
             await self._write_read(qp, message)
         record = MsgRecord(
@@ -264,6 +300,8 @@ class Bench:
             status=message.status,
         )  # fmt: skip
         await self._write("msg_write", qpn=qp.number, index=index & 0xFFFF, data=record.to_int())
+        if fields.get("sent", True) and packets:
+            await self.sent(qp, again=False, oldest=len(qp.messages) == qp.retired)
         qp.messages.append(message)
         qp.psn = (qp.psn + packets) % SPACE
         if kind in (MsgKind.FLUSH, MsgKind.BAD):
@@ -271,8 +309,19 @@ class Bench:
             qp.retire()
         return message
 
+    async def sent(self, qp: Qp, again: bool = True, oldest: bool = True) -> None:
+        """A packet leaves the requester."""
+        await self._write("sent", qpn=qp.number, again=int(again), oldest=int(oldest))
+        if again:
+            qp.sent_again()
+
+    async def read_again(self, qp: Qp, psn: int) -> None:
+        """The oldest read is asked for again, from this PSN on."""
+        await self._write("read_again", qpn=qp.number)
+        qp.asked_again = psn % SPACE
+
     async def _write_read(self, qp: Qp, message: Message) -> None:
-        slot = self.reads_issued[qp.number] % READS
+        slot = self.reads_issued[qp.number] % SLOTS
         self.reads_issued[qp.number] += 1
         for number, sge in enumerate(message.sges):
             await self._write(
@@ -280,7 +329,7 @@ class Bench:
             )
         record = ReadRecord(
             first_psn=message.first, last_psn=message.last, length=message.length,
-            num_sge=len(message.sges),
+            num_sge=len(message.sges), atomic=int(message.kind == MsgKind.ATOMIC),
         )  # fmt: skip
         await self._write("read_write", qpn=qp.number, slot=slot, data=record.to_int())
 
@@ -316,6 +365,8 @@ class Bench:
             (at == 0, left == 1), MIDDLE
         )
         size = read.length - at * qp.mtu if left == 1 else qp.mtu
+        if read.kind == MsgKind.ATOMIC:
+            opcode, size = ATOMIC_ACK, 0
         values = {"opcode": opcode, "psn": read.first + at, "size": size, **fields}
         return self.respond(qp, **values)
 
@@ -372,8 +423,13 @@ class Bench:
         assert self.errors[qp.number] == qp.errors
         for seen in await self.progress(qp.number):
             assert seen.msg_tail == qp.retired & 0xFFFF
-            reads = sum(m.kind == MsgKind.READ for m in qp.messages[: qp.retired])
-            assert seen.reads_done == reads & 0xFFFF
+            done = qp.messages[: qp.retired]
+            assert seen.reads_done == sum(m.kind in READS for m in done) & 0xFFFF
+            assert seen.una == qp.una, (seen, qp.una)
+            assert seen.rnr_wait == qp.rnr_wait
+            assert seen.sq_tail == (done[-1].sq_next if done else 0)
+            assert seen.psn == ((done[-1].last + 1) % SPACE if done else qp.start)
+        assert self.rewinds[qp.number] == qp.rewinds
         if qp.retired:
             assert self.kicks[qp.number] > 0
 

@@ -9,10 +9,16 @@ from spec.layouts import CqeOp, Sge
 from spec.streams import MsgKind, RetireKind, RxFault, RxHeader
 
 SPACE = 1 << 24
-FIRST, MIDDLE, LAST, ONLY, ACK = 0x0D, 0x0E, 0x0F, 0x10, 0x11
+FIRST, MIDDLE, LAST, ONLY, ACK, ATOMIC_ACK = 0x0D, 0x0E, 0x0F, 0x10, 0x11, 0x12
+READS = (MsgKind.READ, MsgKind.ATOMIC)
 CREDITS = Syndrome.ACK_NO_CREDITS
 
-OPS = {MsgKind.WRITE: CqeOp.WRITE, MsgKind.READ: CqeOp.READ, MsgKind.LOCAL: CqeOp.LOCAL}
+OPS = {
+    MsgKind.WRITE: CqeOp.WRITE,
+    MsgKind.READ: CqeOp.READ,
+    MsgKind.ATOMIC: CqeOp.ATOMIC,
+    MsgKind.LOCAL: CqeOp.LOCAL,
+}
 REFUSALS = {
     Syndrome.NAK_SEQUENCE: CqeStatus.RETRY_EXC_ERR,
     Syndrome.NAK_INVALID_REQUEST: CqeStatus.REM_INV_REQ_ERR,
@@ -74,6 +80,18 @@ class Verdict:
     status: CqeStatus = CqeStatus.SUCCESS
     segments: list[tuple[int, int, int]] = field(default_factory=list)
     reason: str = ""
+    missing: int | None = None
+    """First PSN that a read passed over lacks: a sequence NAK of that is implied."""
+
+    @property
+    def psn(self) -> int:
+        """The PSN that it speaks of."""
+        return self.hdr.psn if self.missing is None else self.missing
+
+    @property
+    def syndrome(self) -> int:
+        """What it says of that PSN."""
+        return self.hdr.syndrome if self.missing is None else Syndrome.NAK_SEQUENCE
 
 
 @dataclass
@@ -88,22 +106,37 @@ class Qp:
     messages: list[Message] = field(default_factory=list)
     retired: int = 0
     una: int = 0
+    start: int = 0
     refused: tuple[CqeStatus, int] | None = None
     unsent: dict[int, CqeStatus] = field(default_factory=dict)
     failed: tuple[CqeStatus, int] | None = None
     errors: list[CqeStatus] = field(default_factory=list)
     dead: bool = False
     broken: bool = False
+    retry_cnt: int = 0
+    rnr_retry: int = 0
+    retries: int = 0
+    """Spent since the last progress."""
+    rnr_retries: int = 0
+    rnr_wait: bool = False
+    returning: bool = False
+    """Sent back, and has not begun to send again: what is lost now was lost before."""
+    rewinds: int = 0
+    """How often it was sent back."""
+    implied: bool = False
+    """What is missing has been asked for; until it comes, later responses say nothing new."""
+    asked_again: int | None = None
+    """PSN in the middle of the oldest read from which it was asked for again."""
     completions: list[tuple[Message, CqeStatus, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.una = self.psn
+        self.una = self.start = self.psn
 
     # ------------------------------------------------------------------ check
 
     def oldest_read(self) -> Message | None:
         """The first read that is not answered to the end."""
-        reads = (m for m in self.messages if m.kind == MsgKind.READ and m.arrived < m.packets)
+        reads = (m for m in self.messages if m.kind in READS and m.arrived < m.packets)
         return next(reads, None)
 
     def judge(self, hdr: RxHeader) -> Verdict:
@@ -111,16 +144,20 @@ class Qp:
         if distance(hdr.psn, self.psn) >= 0:
             return Verdict(hdr, reason="ghost")
         read = self.oldest_read()
-        if hdr.opcode in (FIRST, MIDDLE, LAST, ONLY):
+        if hdr.opcode in (FIRST, MIDDLE, LAST, ONLY, ATOMIC_ACK):
             return self._judge_read(hdr, read)
         kind = hdr.syndrome >> 5 & 3
         known_nak = kind == 3 and hdr.syndrome & 0x1F < 4
         if hdr.syndrome & 0x80 or kind == 2 or (kind == 3 and not known_nak):
             return Verdict(hdr, reason="syndrome")
-        if read and kind == 0 and distance(hdr.psn, read.first) >= 0:
-            return Verdict(hdr, reason="sequence")
-        if read and kind != 0 and distance(hdr.psn, read.last) > 0:
-            return Verdict(hdr, reason="sequence")
+        if read:
+            # An acknowledge covers its own PSN, a NAK what is before it; a refusal may name any
+            # PSN of the read.
+            lacks = distance(hdr.psn, read.first + read.arrived)
+            fatal = kind == 3 and hdr.syndrome & 0x1F != 0
+            over = lacks > 0 or (kind == 0 and lacks == 0)
+            if distance(hdr.psn, read.last) > 0 if fatal else over:
+                return self._passed_over(hdr, read)
         status = CqeStatus.SUCCESS
         if kind == 1:
             status = CqeStatus.RNR_RETRY_EXC_ERR
@@ -128,24 +165,53 @@ class Qp:
             status = REFUSALS[Syndrome(hdr.syndrome)]
         return Verdict(hdr, RetireKind.RESP_ACK, status)
 
-    def _judge_read(self, hdr: RxHeader, read: Message | None) -> Verdict:
-        if self.broken or not read or hdr.psn != (read.first + read.arrived) % SPACE:
+    def _passed_over(self, hdr: RxHeader, read: Message) -> Verdict:
+        """Something of the read was lost: the first to tell is taken for a sequence NAK."""
+        if self.implied or self.broken:
             return Verdict(hdr, reason="sequence")
-        at, left = read.arrived, read.packets - read.arrived
-        opcode = {(True, True): ONLY, (True, False): FIRST, (False, True): LAST}.get(
-            (at == 0, left == 1), MIDDLE
-        )
-        size = read.length - at * self.mtu if left == 1 else self.mtu
+        self.implied = True
+        missing = (read.first + read.arrived) % SPACE
+        return Verdict(hdr, RetireKind.RESP_ACK, CqeStatus.RETRY_EXC_ERR, missing=missing)
+
+    def _judge_read(self, hdr: RxHeader, read: Message | None) -> Verdict:
+        if self.broken or not read:
+            return Verdict(hdr, reason="sequence")
+        expected = (read.first + read.arrived) % SPACE
+        if hdr.psn != expected:
+            if distance(hdr.psn, expected) > 0:
+                return self._passed_over(hdr, read)
+            return Verdict(hdr, reason="sequence")
         verdict = Verdict(hdr, RetireKind.RESP_READ)
-        if hdr.opcode != opcode or (opcode != MIDDLE and hdr.syndrome >> 5):
+        self.implied = False
+        at, left = read.arrived, read.packets - read.arrived
+        size = read.length - at * self.mtu if left == 1 else self.mtu
+        if read.kind == MsgKind.ATOMIC:
+            size = 0
+        if hdr.opcode not in self._good_opcodes(read) or (
+            hdr.opcode != MIDDLE and hdr.syndrome >> 5
+        ):
             verdict.status = CqeStatus.BAD_RESP_ERR
         elif hdr.payload_len != size:
             verdict.status = CqeStatus.LOC_LEN_ERR
         else:
-            verdict.segments = read.pieces(at * self.mtu, size)
+            placed = 8 if read.kind == MsgKind.ATOMIC else size
+            verdict.segments = read.pieces(at * self.mtu, placed)
         self.broken = verdict.status != CqeStatus.SUCCESS
+        self.asked_again = None
         read.arrived += 1
         return verdict
+
+    def _good_opcodes(self, read: Message) -> set[int]:
+        """What may come next of a read (rocev2 3.9)."""
+        if read.kind == MsgKind.ATOMIC:
+            return {ATOMIC_ACK}
+        at, left = read.arrived, read.packets - read.arrived
+        good = {(True, True): ONLY, (True, False): FIRST, (False, True): LAST}.get(
+            (at == 0, left == 1), MIDDLE
+        )
+        if at and self.asked_again == (read.first + at) % SPACE:
+            return {good, ONLY if left == 1 else FIRST}
+        return {good}
 
     # ------------------------------------------------------------------ walk
 
@@ -154,15 +220,67 @@ class Qp:
         if verdict.kind == RetireKind.NONE or self.refused:
             return
         status = FAULTS.get(fault, verdict.status)
-        psn = verdict.hdr.psn
+        psn = verdict.psn
+        stale = distance(psn, self.una) < 0
         if status == CqeStatus.SUCCESS:
             psn += 1
-        elif distance(psn, self.una) >= 0:
-            read = verdict.kind == RetireKind.RESP_READ
-            self.refused = (status, CREDITS if read else verdict.hdr.syndrome)
         if distance(psn, self.una) > 0:
             self.una = psn % SPACE
+            self.retries = self.rnr_retries = 0
+            self.rnr_wait = self.returning = False
+        if stale or status == CqeStatus.SUCCESS:
+            self.retire()
+        elif status == CqeStatus.RETRY_EXC_ERR:
+            self._lost(verdict.syndrome, counts=not self.rnr_wait and not self.returning)
+        elif status == CqeStatus.RNR_RETRY_EXC_ERR:
+            self._not_ready(verdict.syndrome)
+        else:
+            read = verdict.kind == RetireKind.RESP_READ
+            self.refused = (status, CREDITS if read else verdict.syndrome)
+            self.retire()
+
+    def _lost(self, syndrome: int, counts: bool) -> None:
+        """A packet was lost: go back, unless it was tried too often (rocev2 3.11)."""
+        back = counts and self.retries < self.retry_cnt
+        if back:
+            self.retries += 1
+        elif counts:
+            self.refused = (CqeStatus.RETRY_EXC_ERR, syndrome)
+        self._return(back)
+
+    def _not_ready(self, syndrome: int) -> None:
+        """The peer has no receive WQE: wait and go back (rocev2 3.12)."""
+        counts = not self.rnr_wait
+        back = counts and (self.rnr_retry == 7 or self.rnr_retries < self.rnr_retry)
+        if back:
+            self.rnr_retries += self.rnr_retry != 7
+            self.rnr_wait = True
+        elif counts:
+            self.refused = (CqeStatus.RNR_RETRY_EXC_ERR, syndrome)
+        self._return(back)
+
+    def _return(self, back: bool) -> None:
+        self.returning = self.returning or back
         self.retire()
+        if back and self.retired < len(self.messages) and not self.failed and not self.dead:
+            self.rewinds += 1
+
+    def timeout(self) -> None:
+        """The ACK timer ran out; nothing that was sent again was lost if nothing was."""
+        if self.refused:
+            return
+        if self.returning:
+            self._return(back=True)
+        else:
+            self._lost(0, counts=True)
+
+    def rnr_over(self) -> None:
+        """The RNR timer ran out."""
+        self.rnr_wait = False
+
+    def sent_again(self) -> None:
+        """The requester has begun to send again."""
+        self.returning = False
 
     def local(self, index: int, status: CqeStatus) -> None:
         """A local operation ended."""

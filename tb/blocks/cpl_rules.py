@@ -10,7 +10,7 @@ from spec.codes import CqeStatus, Syndrome
 from spec.layouts import Sge
 from spec.streams import MsgKind, QpInit, QpInitOp, RetireKind, RxFault
 from tb.blocks.cpl_bench import DEPTH, QPS, Bench
-from tb.blocks.cpl_model import ACK, FIRST, LAST, MIDDLE, ONLY, SPACE, Qp
+from tb.blocks.cpl_model import ACK, FIRST, LAST, MIDDLE, ONLY, READS, SPACE, Qp
 from tb.streams import cycles
 
 PATTERNS = [("none", "none"), ("half", "none"), ("bursts", "bursts"), ("mostly", "half")]
@@ -35,7 +35,7 @@ class Peer:
             return
         while self.answered < len(qp.messages):
             message = qp.messages[self.answered]
-            if message.kind == MsgKind.READ:
+            if message.kind in READS:
                 self.bench.answer(qp, message, self.packet)
                 self.packet += 1
                 if self.packet == message.packets:
@@ -66,7 +66,7 @@ class Peer:
             bench.acknowledge(qp, qp.psn - 1, random.choice([0x40, 0x5F, 0x80, 0x65, 0x7F, 0xE0]))
         elif choice == 2:
             bench.acknowledge(qp, qp.una - random.randint(1, 5))
-        elif choice == 3 and read:
+        elif choice == 3 and read and read.kind == MsgKind.READ:
             wrong = (read.first + read.arrived + random.choice([1, -1, 3])) % SPACE
             if wrong != (read.first + read.arrived) % SPACE:
                 bench.respond(qp, random.choice([FIRST, MIDDLE, LAST, ONLY]), wrong, 64)
@@ -78,7 +78,7 @@ class Peer:
 
 async def post_some(bench: Bench, qp: Qp, count: int, local: bool = True) -> None:
     """Random messages, as many as have room."""
-    kinds = [MsgKind.SEND, MsgKind.WRITE, MsgKind.READ, MsgKind.READ]
+    kinds = [MsgKind.SEND, MsgKind.WRITE, MsgKind.READ, MsgKind.READ, MsgKind.ATOMIC]
     if local:
         kinds.append(MsgKind.LOCAL)
     for _ in range(min(count, DEPTH - (len(qp.messages) - qp.retired))):
@@ -95,7 +95,8 @@ async def every_message_ends_once_and_in_order(dut, stall, idle):
     bench = await Bench.start(dut, stall, idle)
     peers = []
     for number in range(QPS):
-        qp = await bench.create(number, psn=random.choice([0, SPACE - 20, random.getrandbits(24)]))
+        psn = random.choice([0, SPACE - 20, random.getrandbits(24)])
+        qp = await bench.create(number, psn=psn, retry_cnt=7, rnr_retry=7)
         peers.append(Peer(bench, qp, 0.15))
     for _ in range(14):
         for peer in random.sample(peers, QPS):
@@ -152,6 +153,8 @@ async def fail_somehow(bench: Bench, qp: Qp) -> None:
         bench.fail(qp.number)
     elif way == "read" and read and read is open_messages[0]:
         wrong = random.choice([{"syndrome": 0x40}, {"size": 7}, {"opcode": MIDDLE, "size": 1}])
+        if read.kind == MsgKind.ATOMIC:
+            wrong = random.choice([{"syndrome": 0x40}, {"opcode": ONLY, "size": 8}])
         bench.answer(qp, read, read.arrived, **wrong)
         if not qp.refused:
             bench.fail(qp.number)

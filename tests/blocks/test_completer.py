@@ -21,3 +21,9 @@ def test_completer_rate(sim: Sim) -> None:
 
 def test_barrier(sim: Sim) -> None:
     sim.run("rnic_cpl_barrier", tests="tb.blocks.cpl_barrier")
+
+
+@pytest.mark.simulators("verilator")
+def test_completer_recovery(sim: Sim) -> None:
+    """Losses, waits and timers."""
+    sim.run("rnic_completer", tests="tb.blocks.cpl_recovery", params=SMALL)

@@ -45,3 +45,8 @@ def test_fork(sim: Sim) -> None:
 
 def test_drain(sim: Sim) -> None:
     sim.run("stream_drain", tests="tb.blocks.stream_drain")
+
+
+@pytest.mark.parametrize("count", [1, 4, 16])
+def test_once(sim: Sim, count: int) -> None:
+    sim.run("stream_once", tests="tb.blocks.stream_once", params={"COUNT": count})
