@@ -21,7 +21,7 @@ from tb.nic.bench_rows import LATENCIES, ROWS, Result
 from tb.nic.design import PAIR, PAIR_TOP
 from tb.sim import BUILD, DEFAULT_SEED, SimulationFailed, run
 
-MODULES = ("tb.nic.bench_bulk", "tb.nic.bench_small", "tb.nic.bench_latency")
+MODULES = ("tb.nic.bench_bulk", "tb.nic.bench_small", "tb.nic.bench_latency", "tb.nic.bench_loss")
 OUTPUT = BUILD / "bench"
 WIDTH = 104
 COLOUR = {"ok": "green", "over budget": "yellow", "over limit": "bold red"}

@@ -33,6 +33,7 @@ class Row:
 
 
 PACKET, MESSAGE, CYCLES = "cycles/packet", "cycles/message", "cycles"
+PERCENT, REPEATS = "% of lossless", "sent again/lost"
 
 ROWS = {
     row.id: row
@@ -51,6 +52,10 @@ ROWS = {
         Row("wire_to_memory", CYCLES, _cycles(40)),
         Row("wire_to_cqe", CYCLES, _cycles(56, round_trips=1)),
         Row("ack_to_cqe", CYCLES),
+        Row("goodput_loss_01", PERCENT),
+        Row("repeat_loss_01", REPEATS),
+        Row("goodput_loss_1", PERCENT),
+        Row("repeat_loss_1", REPEATS),
     )
 }
 

@@ -139,25 +139,30 @@ class BenchPair:
 
     @classmethod
     async def start(
-        cls, dut: Any, *, qps: int = 1, pages: int = 16, log: int = 10, mtu: int = 5
-    ) -> BenchPair:
+        cls, dut: Any, *, qps: int = 1, pages: int = 16, log: int = 10, mtu: int = 5,
+        delay: int = 0, **attributes: int,
+    ) -> BenchPair:  # fmt: skip
         """Build both sides, then make their memory slow."""
         timing = Timing()
-        pair = await Pair.start(dut, timing=timing, pcap=None, keep=False)
+        pair = await Pair.start(dut, timing=timing, pcap=None, keep=False, delay=delay)
         drivers = [RawDriver(pair.devices[side], PORTS[side]) for side in "ab"]
-        sides = [cls._side(d, n, qps, pages, log, mtu) for n, d in enumerate(drivers)]
+        sides = [
+            cls._side(d, n, qps, pages, log, mtu=mtu, **attributes) for n, d in enumerate(drivers)
+        ]
         a, b = [await task for task in [cocotb.start_soon(side) for side in sides]]
         bench = cls(pair, timing, Probe(dut), a, b)
         timing.read_latency = timing.write_latency = LATENCY
         return bench
 
     @staticmethod
-    async def _side(driver: RawDriver, side: int, qps: int, pages: int, log: int, mtu: int) -> Node:
+    async def _side(
+        driver: RawDriver, side: int, qps: int, pages: int, log: int, **attributes: int
+    ) -> Node:
         node = await Node.build(driver, qps, pages, log)
         sq_psn, rq_psn = 0x100 + side, 0x101 - side
         for qp in node.qps:
             await driver.connect(
-                qp, PORTS["ba"[side]], qp.number, mtu=mtu, sq_psn=sq_psn, rq_psn=rq_psn
+                qp, PORTS["ba"[side]], qp.number, sq_psn=sq_psn, rq_psn=rq_psn, **attributes
             )
         return node
 
