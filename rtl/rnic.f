@@ -66,6 +66,7 @@ rtl/tx/rnic_tx_segment_opcode.sv
 rtl/tx/rnic_tx_segment_walk.sv
 rtl/tx/rnic_tx_segment.sv
 rtl/tx/rnic_tx_turn.sv
+rtl/tx/rnic_tx_window.sv
 rtl/tx/rnic_tx_payload.sv
 rtl/tx/rnic_tx_landing.sv
 rtl/tx/rnic_tx_inline.sv

@@ -59,8 +59,9 @@ typedef struct packed {
   logic [15:0]  high_msgs;
   logic [15:0]  high_want;
   logic [23:0]  high_psn;
+  logic [23:0]  sent;       // behind the newest packet that was ever sent
 } seg_context_t;
-localparam int SEG_CONTEXT_W = 17 + 24 + 25 + 72 + 72;
+localparam int SEG_CONTEXT_W = 17 + 24 + 25 + 72 + 72 + 24;
 
 // A message whose fate is decided; its SGEs beyond the first are in a bank of the walker.
 typedef struct packed {
@@ -82,10 +83,11 @@ typedef struct packed {
   logic         replay;     // it has its records
   logic         oldest;     // nothing before it is outstanding
   logic [23:0]  skip;       // packets not to be sent
+  logic [23:0]  sent;       // packets before this one were sent before
   logic [SEG_CONTEXT_W-1:0] context_after;
 } seg_job_t;
 localparam int SEG_JOB_W = 16 + 3 + 8 + 512 + 1 + 1 + 6 + 16 + 4 + 24 + 24 + 16 + 16 + 16 + 3
-                         + 26 + SEG_CONTEXT_W;
+                         + 50 + SEG_CONTEXT_W;
 
 // A message whose rest is left for another turn.
 typedef struct packed {

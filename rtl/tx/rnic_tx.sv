@@ -102,6 +102,11 @@ module rnic_tx #(
   logic [TX_PACKET_W-1:0] pkt_data;
   logic                   pkt_valid;
   logic                   pkt_ready;
+  logic                   turn_valid;
+  logic                   window_open;
+  logic                   admitted;
+  logic [ROOM_W-1:0]      beat_room;
+  logic [5:0]             leaving_q;
 
   assign pkt = pkt_data;
 
@@ -111,9 +116,22 @@ module rnic_tx #(
     .s_pkt_valid,
     .s_pkt_ready,
     .m_pkt_data  (pkt_data),
-    .m_pkt_valid (pkt_valid),
-    .m_pkt_ready (pkt_ready)
+    .m_pkt_valid (turn_valid),
+    .m_pkt_ready (pkt_ready && admitted)
   );
+
+  // Not more at once than the pipeline needs
+  rnic_tx_window #(.BEATS_W(ROOM_W)) u_window (
+    .clk, .rst,
+    .enter_en  (pkt_valid && pkt_ready && pkt.first),
+    .enter_len (pkt.payload_len),
+    .leave_en  (leaving_q[5]),
+    .buffered  (ROOM_W'(BEATS - 1) - beat_room),
+    .open      (window_open)
+  );
+
+  assign admitted  = window_open || !pkt.first;
+  assign pkt_valid = turn_valid && admitted;
 
   // Check and translate; a registration's list travels in fields that packets of its kind do not use
   logic [31:0]            reg_word;
@@ -284,7 +302,6 @@ module rnic_tx #(
   );
 
   // Join
-  logic [ROOM_W-1:0]      beat_room;
   logic                   beat_take_en;
   logic [6:0]             beat_take;
   logic                   result_room;
@@ -461,8 +478,6 @@ module rnic_tx #(
   );
 
   // A packet has left when its frame is in the buffer, six cycles after its last step was merged.
-  logic [5:0] leaving_q;
-
   always_ff @(posedge clk) begin
     leaving_q <= {leaving_q[4:0], end_en};
     if (rst) leaving_q <= '0;

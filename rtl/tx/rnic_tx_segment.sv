@@ -175,7 +175,6 @@ module rnic_tx_segment #(
     .m_job_ready   (job_ready),
     .busy_qpn,
     .busy,
-    .recall,
     .s_yield_data  (yield_data),
     .s_yield_valid (yield_valid),
     .s_yield_ready (yield_ready),
@@ -210,6 +209,7 @@ module rnic_tx_segment #(
   logic        change_in;
   logic        change_out;
   logic        others;
+  logic [3:0]  rewinds_q;   // on their way to the decision: the walker makes room for them
   seg_block_t  first;
   sq_progress_t progress;
   logic [15:0]  progress_tail;
@@ -221,13 +221,17 @@ module rnic_tx_segment #(
   assign change_in  = enter && enter_qpn != last_in_q;
   assign change_out = block_valid && block_ready && first.qpn != last_out_q;
   assign others     = changes_q != '0 || s_wqe_others;
+  assign recall     = rewinds_q != '0;
 
   always_ff @(posedge clk) begin
     if (enter) last_in_q <= enter_qpn;
     if (block_valid && block_ready) last_out_q <= first.qpn;
     changes_q <= changes_q + 4'(change_in) - 4'(change_out);
+    rewinds_q <= rewinds_q + 4'(s_rewind_valid && s_rewind_ready)
+                           - 4'(block_valid && block_ready && first.rewind);
     if (rst) begin
       changes_q  <= '0;
+      rewinds_q  <= '0;
       last_in_q  <= '0;
       last_out_q <= '0;
     end

@@ -52,6 +52,7 @@ module rnic_tx_segment_context #(
     if (init_psn) begin
       fresh.psn      = init.psn;
       fresh.high_psn = init.psn;
+      fresh.sent     = init.psn;
     end
   end
 

@@ -39,7 +39,6 @@ module rnic_tx_segment_decide #(
   input  logic                   m_job_ready,
   input  logic [15:0]            busy_qpn,
   input  logic                   busy,
-  output logic                   recall,     // the walker's message is to be given up
   input  logic [SEG_YIELD_W-1:0] s_yield_data,
   input  logic                   s_yield_valid,
   output logic                   s_yield_ready,
@@ -312,7 +311,6 @@ module rnic_tx_segment_decide #(
   assign issue         = m_job_valid && m_job_ready;
   assign s_yield_ready = park_free && !init_valid;
   assign take_yield    = s_yield_valid && s_yield_ready;
-  assign recall        = s_block_valid && block.rewind && same_busy;
 
   always_comb begin
     case (verdict)
@@ -336,12 +334,14 @@ module rnic_tx_segment_decide #(
   logic        job_read;
   logic [23:0] job_psns;
   logic [15:0] sq_next;
+  logic [23:0] sent_by;
 
   assign blocks   = collecting ? held_wqe.blocks[2:0] : block.framed ? wqe.blocks[2:0] : 3'd1;
   assign moves    = job_kind != MSG_KIND_BAD && job_kind != MSG_KIND_FLUSH;
   assign job_read = moves && (collecting ? held_read_q : block.is_read);
   assign job_psns = !moves ? '0 : collecting ? held_psns_q : block.psns;
   assign sq_next  = ctx.want + 16'(blocks);
+  assign sent_by  = ctx.psn + job_psns - ctx.sent;
 
   always_comb begin
     ctx_d          = ctx;
@@ -356,6 +356,7 @@ module rnic_tx_segment_decide #(
       ctx_d.psn      = ctx.psn + job_psns;
       ctx_d.msgs     = ctx.msgs + 1'b1;
       ctx_d.reads    = ctx.reads + 16'(job_read);
+      if (!sent_by[23]) ctx_d.sent = ctx.psn + job_psns;
       if (!replay) ctx_d.run = (msgs_out == '0 ? 24'd0 : ctx.run) + job_psns;
       if (job_kind == MSG_KIND_BAD) begin
         ctx_d.stopped  = 1'b1;
@@ -414,6 +415,7 @@ module rnic_tx_segment_decide #(
     job.replay    = replay;
     job.oldest    = ctx.msgs == block.msg_tail;
     job.skip      = moves ? skip : '0;
+    job.sent      = ctx.sent;
     job.context_after = ctx_d;
   end
 

@@ -436,8 +436,12 @@ module rnic_tx_segment_walk #(
   seg_context_t after_it;
   seg_context_t back;
   seg_yield_t   yield;
+  logic [23:0]  sent_by;
+  logic         sent_before;   // the packet of `psn_q`
 
-  assign after_it = job_q.context_after;
+  assign after_it    = job_q.context_after;
+  assign sent_by     = psn_q - job_q.sent;
+  assign sent_before = sent_by[23];
 
   always_comb begin
     back          = after_it;
@@ -446,6 +450,7 @@ module rnic_tx_segment_walk #(
     back.psn      = job_q.psn;
     back.resuming = 1'b1;
     back.resume   = psn_q;
+    back.sent     = sent_before ? job_q.sent : psn_q;
   end
 
   assign yield.qpn          = job_q.qpn;
@@ -462,7 +467,7 @@ module rnic_tx_segment_walk #(
   assign sent_qpn       = job_q.qpn;
   assign sent_bytes     = pkt.payload_len;
   assign sent_oldest    = job_q.oldest;
-  assign sent_again     = job_q.replay;
+  assign sent_again     = job_q.replay && sent_before;
   assign read_again_en  = beat && is_read && job_q.skip != '0;
   assign read_again_qpn = job_q.qpn;
 
