@@ -77,6 +77,7 @@ class Knobs:
             near_wrap=draw("psn").random() < 0.5,
             late_receives=draw("late").choice([0.0, 0.02, 0.2]) if faults != "none" else 0.0,
             doomed=draw("doomed").choice([0, 0, 0, 1, 2]) if faults != "none" else 0,
+            atomics=draw("atomics").random() < 0.7,
             raw_qps=draw("raw").choice([0, 0, 1, 2, 4]),
             timeout=draw("timeout").randint(*TIMEOUT_CODES),
             read_latency=draw("read").randint(0, 250) if slow < 0.7 else 0,
