@@ -11,6 +11,8 @@ rtl/stream/stream_fifo.sv
 rtl/stream/stream_drain.sv
 rtl/congestion/rnic_cnp.sv
 rtl/stream/stream_arbiter.sv
+rtl/cq/rnic_cq_entry.sv
+rtl/stream/stream_once.sv
 rtl/cq/rnic_cq.sv
 rtl/csr/rnic_csr_axil.sv
 rtl/csr/rnic_csr_regs.sv
@@ -40,7 +42,6 @@ rtl/reliability/rnic_cpl_check.sv
 rtl/reliability/rnic_cpl_barrier.sv
 rtl/reliability/rnic_cpl_walk.sv
 rtl/reliability/rnic_cpl_timer.sv
-rtl/stream/stream_once.sv
 rtl/reliability/rnic_cpl_drain.sv
 rtl/reliability/rnic_completer.sv
 rtl/stream/stream_fork.sv

@@ -5,9 +5,12 @@
 // an armed queue fires one COMPLETION event. A full queue is never overwritten: it turns bad,
 // raises CQ_ERROR, and its QPs go to ERR.
 //
-//   s_cqe[n] ──┐                  ┌─► m_wreq, m_wdata ─► (write response) ─► m_event
+//   s_cqe[n] ──┐                  ┌─► entry: m_wreq, m_wdata ─► (write response) ─► m_event
 //   s_update ──┼─► one at a time ─┤
-//   s_cfg ─────┘   3 cycles each  └─► m_error, m_event (CQ_ERROR)
+//   s_cfg ─────┘   3 cycles each  └─► m_error, m_event (CQ_ERROR, an arm that found news)
+//
+// Doorbells make room, so they wait for none: neither for memory nor for events, only for the
+// thing in hand, and for one completion between two of them.
 //
 // Arm: a doorbell whose arm_seq differs from the last one is a new arm, so a repeated doorbell
 // is not honoured twice; it fires at once when an entry it waits for is already there, so a
@@ -69,6 +72,8 @@ module rnic_cq #(
   // ------------------------------------------------------------------ context
 
   typedef struct packed {
+    logic        due;         // an arm found news; its event has not left
+    logic [1:0]  due_seq;     // the newest such arm
     logic        exists;
     logic        bad;
     logic [63:0] base;
@@ -81,7 +86,7 @@ module rnic_cq #(
     logic [1:0]  arm;
     logic [1:0]  arm_seq;
   } context_t;
-  localparam int CONTEXT_W = 178;
+  localparam int CONTEXT_W = 181;
 
   typedef enum logic [1:0] {TAKE, READ, DECIDE} state_e;
 
@@ -109,7 +114,7 @@ module rnic_cq #(
 
   // ------------------------------------------------------------------ one thing at a time
 
-  typedef enum logic [1:0] {COMPLETE, UPDATE, CONFIG, BROKEN} op_e;
+  typedef enum logic [2:0] {COMPLETE, UPDATE, CONFIG, BROKEN, FIRE} op_e;
 
   op_e                    op_q;
   op_e                    op_d;
@@ -127,14 +132,24 @@ module rnic_cq #(
   logic [15:0]            cqn_q;
   logic                   known;
   logic                   take;
-  logic                   room;         // for everything an operation may produce
-  logic                   cfg_offered;
+  logic                   entry_room;
+  logic                   entry_idle;
+  logic                   event_room;
+  logic                   error_room;
+  logic                   broken_may;
+  logic                   cfg_may;
+  logic                   update_may;
+  logic                   fire_may;
+  logic                   complete_may;
+  logic                   was_update_q;
+  logic                   due_valid;
+  logic                   due_ready;
+  logic [CQ_W-1:0]        due_cqn;
   logic                   broken_valid;
   logic                   broken_ready;
   logic [15:0]            broken_cqn;
   logic [15:0]            broken_qpn;
   logic [15:0]            lost_qpn_q;   // whose completion is lost, if it is
-  logic                   behind_valid;
 
   stream_arbiter #(
     .N      (SOURCES),
@@ -159,31 +174,39 @@ module rnic_cq #(
   assign cqe         = cqe_q;
   assign update      = update_q;
 
+  // A change waits for the answers of the entries before it, and new entries wait for the
+  // change: a queue that is destroyed has nothing under way.
+  assign broken_may   = broken_valid && event_room && error_room;
+  assign cfg_may      = s_cfg_valid && entry_idle && !broken_valid;
+  assign fire_may     = due_valid && event_room;
+  assign complete_may = cqe_in_valid && !s_cfg_valid && entry_room && event_room && error_room;
+  assign update_may   = s_update_valid && !(was_update_q && complete_may);
+
   // What is rare goes first; then doorbells: they make room; completions take the rest.
   always_comb begin
     op_d  = COMPLETE;
     cqn_d = cqe_head.cqn;
-    if (broken_valid) begin
+    if (broken_may) begin
       op_d  = BROKEN;
       cqn_d = broken_cqn;
-    end else if (cfg_offered) begin
+    end else if (cfg_may) begin
       op_d  = CONFIG;
       cqn_d = cfg.cqn;
-    end else if (s_update_valid) begin
+    end else if (update_may) begin
       op_d  = UPDATE;
       cqn_d = update_head.cqn;
+    end else if (fire_may) begin
+      op_d  = FIRE;
+      cqn_d = 16'(due_cqn);
     end
   end
 
-  // A change waits for the answers of the entries before it, and new entries wait for the
-  // change: a queue that is destroyed has nothing under way.
-  assign cfg_offered = s_cfg_valid && !m_wreq_valid && !m_wdata_valid && !behind_valid;
-
-  assign take = state_q == TAKE && room && !sweep
-             && (s_update_valid || broken_valid || cfg_offered || (cqe_in_valid && !s_cfg_valid));
+  assign take = state_q == TAKE && !sweep
+             && (broken_may || cfg_may || update_may || fire_may || complete_may);
 
   assign s_update_ready = take && op_d == UPDATE;
   assign broken_ready   = take && op_d == BROKEN;
+  assign due_ready      = take && op_d == FIRE;
   assign cqe_in_ready   = take && op_d == COMPLETE;
   assign s_cfg_ready    = state_q == DECIDE && op_q == CONFIG;
 
@@ -199,15 +222,19 @@ module rnic_cq #(
   always_ff @(posedge clk) begin
     state_q <= state_d;
     if (take) begin
-      op_q     <= op_d;
-      cqn_q    <= cqn_d;
-      cqe_q    <= cqe_in;
+      op_q         <= op_d;
+      was_update_q <= op_d == UPDATE;
+      cqn_q        <= cqn_d;
+      cqe_q        <= cqe_in;
+      update_q     <= s_update_data;
       if (op_d == BROKEN) lost_qpn_q <= broken_qpn;
       else                lost_qpn_q <= cqe_head.qpn;
-      update_q <= s_update_data;
     end
     if (state_q == READ) ctx <= ctx_bits;
-    if (rst) state_q <= TAKE;
+    if (rst) begin
+      state_q      <= TAKE;
+      was_update_q <= 1'b0;
+    end
   end
 
   assign ctx_wr_en   = sweep || (state_q == DECIDE && known);
@@ -238,7 +265,8 @@ module rnic_cq #(
   logic        write;
   logic        overflow;
   logic        fire_write;   // fires behind the write
-  logic        fire_now;
+  logic        fire_now;     // an arm that finds news
+  logic        fires_late;   // its event leaves
   logic        new_arm;
   logic [23:0] size;
   logic [23:0] used;
@@ -283,6 +311,8 @@ module rnic_cq #(
     endcase
   end
 
+  assign fires_late = op_q == FIRE && ctx.due;
+
   assign ev_doorbell_bad_en = state_q == DECIDE && op_q == UPDATE
                            && (!known || !ctx.exists || freed > used);
 
@@ -306,6 +336,10 @@ module rnic_cq #(
           ctx_next.arm     = fire_now ? ARM_TYPE_NONE : update.arm;
           ctx_next.arm_seq = update.arm_seq;
         end
+        if (fire_now) begin
+          ctx_next.due     = 1'b1;
+          ctx_next.due_seq = update.arm_seq;
+        end
       end
       CONFIG: if (!cfg.query) begin
         ctx_next.exists    = cfg.exists;
@@ -318,10 +352,12 @@ module rnic_cq #(
         if (!cfg.keep) begin
           ctx_next.eqn     = cfg.eqn;
           ctx_next.bad     = 1'b0;
+          ctx_next.due     = 1'b0;
           ctx_next.arm     = ARM_TYPE_NONE;
           ctx_next.arm_seq = '0;
         end
       end
+      FIRE:    ctx_next.due = 1'b0;
       default: if (ctx.exists) ctx_next.bad = 1'b1;
     endcase
   end
@@ -338,175 +374,64 @@ module rnic_cq #(
 
   assign ev_cqe_en = state_q == DECIDE && write;
 
-  // ------------------------------------------------------------------ the entry
+  // ------------------------------------------------------------------ writing entries
 
-  cqe_t            entry;
-  logic [63:0]     slot_addr;
-  logic [23:0]     slot;
-  logic [255:0]    entry_bits;
-  dma_write_req_t  wreq;
-  dma_write_data_t wdata;
+  logic [23:0]            slot;
+  logic [63:0]            slot_addr;
+  logic                   phase;
+  logic [EVENT_REQ_W-1:0] late_data;
+  logic                   late_valid;
+  logic                   late_ready;
 
   assign slot      = ctx.producer & (size - 24'd1);
   assign slot_addr = ctx.base + {35'd0, slot, 5'd0};
+  assign phase     = (ctx.producer & size) == '0;
 
-  always_comb begin
-    entry           = '0;
-    entry.wr_id     = cqe.wr_id;
-    entry.wqe_index = cqe.wqe_index;
-    entry.qpn       = {8'd0, cqe.qpn};
-    entry.opcode    = cqe.opcode;
-    entry.byte_len  = cqe.byte_len;
-    entry.imm       = cqe.imm;
-    entry.status    = cqe.status;
-    entry.flags     = cqe.flags;
-    entry.syndrome  = cqe.syndrome;
-    entry.phase     = (ctx.producer & size) == '0;
-    wreq            = '0;
-    wreq.addr       = slot_addr;
-    wreq.beats      = 7'd1;
-    wdata           = '0;
-    wdata.data      = {entry_bits, entry_bits};
-    wdata.strb      = slot_addr[5] ? {32'hffff_ffff, 32'h0} : {32'h0, 32'hffff_ffff};
-    wdata.last      = 1'b1;
-  end
-  assign entry_bits = entry;
-
-  logic wreq_room;
-  logic wdata_room;
-  logic behind_room;
-  logic event_room;
-  logic error_room;
-
-  stream_fifo #(
-    .DATA_W (DMA_WRITE_REQ_W),
-    .DEPTH  (8)
-  ) u_wreq (
+  rnic_cq_entry u_entry (
     .clk,
     .rst,
-    .s_data  (wreq),
-    .s_valid (deciding && write),
-    .s_ready (wreq_room),
-    .m_data  (m_wreq_data),
-    .m_valid (m_wreq_valid),
-    .m_ready (m_wreq_ready),
-    .count   ()
-  );
-
-  stream_fifo #(
-    .DATA_W (DMA_WRITE_DATA_W),
-    .DEPTH  (8)
-  ) u_wdata (
-    .clk,
-    .rst,
-    .s_data  (wdata),
-    .s_valid (deciding && write),
-    .s_ready (wdata_room),
-    .m_data  (m_wdata_data),
-    .m_valid (m_wdata_valid),
-    .m_ready (m_wdata_ready),
-    .count   ()
-  );
-
-  // ------------------------------------------------------------------ behind the write response
-
-  typedef struct packed {
-    logic        fire;
-    logic [15:0] cqn;
-    logic [15:0] qpn;
-    logic [7:0]  eqn;
-    logic [1:0]  arm_seq;
-  } behind_t;
-  localparam int BEHIND_W = 43;
-
-  behind_t             behind_in;
-  behind_t             behind;
-  logic [BEHIND_W-1:0] behind_bits;
-
-  always_comb begin
-    behind_in         = '0;
-    behind_in.fire    = fire_write;
-    behind_in.cqn     = cqn_q;
-    behind_in.qpn     = cqe.qpn;
-    behind_in.eqn     = ctx.eqn;
-    behind_in.arm_seq = ctx.arm_seq;
-  end
-  assign behind = behind_bits;
-
-  stream_fifo #(
-    .DATA_W (BEHIND_W),
-    .DEPTH  (128)
-  ) u_behind (
-    .clk,
-    .rst,
-    .s_data  (behind_in),
-    .s_valid (deciding && write),
-    .s_ready (behind_room),
-    .m_data  (behind_bits),
-    .m_valid (behind_valid),
-    .m_ready (s_wdone_en),
-    .count   ()
-  );
-
-  `RNIC_ASSERT(every_answer_has_its_write, !s_wdone_en || behind_valid)
-
-  // A write that failed breaks its queue. Room for every write that may be unanswered.
-  stream_fifo #(
-    .DATA_W (32),
-    .DEPTH  (128)
-  ) u_broken (
-    .clk,
-    .rst,
-    .s_data  ({behind.qpn, behind.cqn}),
-    .s_valid (s_wdone_en && s_wdone_error),
-    .s_ready (),
-    .m_data  ({broken_qpn, broken_cqn}),
-    .m_valid (broken_valid),
-    .m_ready (broken_ready),
-    .count   ()
+    .write_en       (deciding && write),
+    .write_cqe      (cqe_q),
+    .write_addr     (slot_addr),
+    .write_phase    (phase),
+    .write_fires    (fire_write),
+    .write_eqn      (ctx.eqn),
+    .write_arm_seq  (ctx.arm_seq),
+    .room           (entry_room),
+    .idle           (entry_idle),
+    .m_wreq_data,
+    .m_wreq_valid,
+    .m_wreq_ready,
+    .m_wdata_data,
+    .m_wdata_valid,
+    .m_wdata_ready,
+    .s_wdone_en,
+    .s_wdone_error,
+    .m_event_data   (late_data),
+    .m_event_valid  (late_valid),
+    .m_event_ready  (late_ready),
+    .m_broken_cqn   (broken_cqn),
+    .m_broken_qpn   (broken_qpn),
+    .m_broken_valid (broken_valid),
+    .m_broken_ready (broken_ready)
   );
 
   // ------------------------------------------------------------------ events and errors
   //
-  // Write responses cannot wait, so the events they release have room for all of them; events
-  // decided at once take the second place.
+  // Beside the events behind write responses: a queue turned bad, or an arm found news.
 
-  event_req_t             late;
   event_req_t             prompt;
-  logic [EVENT_REQ_W-1:0] late_data;
-  logic                   late_valid;
-  logic                   late_ready;
   logic [EVENT_REQ_W-1:0] prompt_data;
   logic                   prompt_valid;
   logic                   prompt_ready;
 
   always_comb begin
-    late              = '0;
-    late.eqn          = behind.eqn;
-    late.event_type   = EVENT_TYPE_COMPLETION;
-    late.number       = {8'd0, behind.cqn};
-    late.detail       = {30'd0, behind.arm_seq};
     prompt            = '0;
     prompt.eqn        = ctx.eqn;
     prompt.event_type = breaks ? EVENT_TYPE_CQ_ERROR : EVENT_TYPE_COMPLETION;
     prompt.number     = {8'd0, cqn_q};
-    prompt.detail     = breaks ? 32'd0 : {30'd0, update.arm_seq};
+    prompt.detail     = breaks ? 32'd0 : {30'd0, ctx.due_seq};
   end
-
-  stream_fifo #(
-    .DATA_W (EVENT_REQ_W),
-    .DEPTH  (128)
-  ) u_late (
-    .clk,
-    .rst,
-    .s_data  (late),
-    .s_valid (s_wdone_en && behind.fire && !s_wdone_error),
-    .s_ready (),
-    .m_data  (late_data),
-    .m_valid (late_valid),
-    .m_ready (late_ready),
-    .count   ()
-  );
 
   stream_fifo #(
     .DATA_W (EVENT_REQ_W),
@@ -515,7 +440,7 @@ module rnic_cq #(
     .clk,
     .rst,
     .s_data  (prompt),
-    .s_valid (deciding && (fire_now || breaks)),
+    .s_valid (deciding && (fires_late || breaks)),
     .s_ready (event_room),
     .m_data  (prompt_data),
     .m_valid (prompt_valid),
@@ -564,19 +489,18 @@ module rnic_cq #(
     .count   ()
   );
 
-  // Events already released and still waiting count against new writes.
-  logic [7:0] owed_q;
-  logic       owe;
-  logic       paid;
-  assign owe  = state_q == DECIDE && write && fire_write;
-  assign paid = (s_wdone_en && behind.fire && s_wdone_error) || (late_valid && late_ready);
-
-  always_ff @(posedge clk) begin
-    owed_q <= owed_q + {7'd0, owe} - {7'd0, paid};
-    if (rst) owed_q <= '0;
-  end
-
-  assign room = wreq_room && wdata_room && behind_room && event_room && error_room
-             && owed_q < 8'd120;
+  // Arms that found news and whose event has not left yet: a doorbell waits for no room.
+  stream_once #(
+    .COUNT (CQ_COUNT)
+  ) u_due (
+    .clk,
+    .rst,
+    .s_en     (deciding && fire_now),
+    .s_number (cqn_q[CQ_W-1:0]),
+    .m_number (due_cqn),
+    .m_valid  (due_valid),
+    .m_ready  (due_ready),
+    .count    ()
+  );
 
 endmodule

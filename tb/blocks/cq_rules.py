@@ -8,7 +8,7 @@ import cocotb
 
 from spec.codes import CqeStatus, EventType
 from spec.layouts import ArmType, CqeFlag
-from spec.streams import CqConfig
+from spec.streams import CqConfig, CqUpdate
 from tb.blocks.cq_bench import CQS, Bench
 from tb.blocks.cq_model import CompletionQueue
 from tb.streams import cycles
@@ -348,3 +348,67 @@ async def a_reset_in_traffic_leaves_nothing(dut):
     for _ in range(3):
         await bench.post(queue, **KINDS["error"])
     bench.check(queue)
+
+
+async def taken_within(bench: Bench, limit: int, update: CqUpdate) -> None:
+    """A doorbell that is not held up."""
+    bench.update.send_nowait(update)
+    for _ in range(limit):
+        await cycles(bench.dut)
+        if bench.update.empty():
+            return
+    raise AssertionError("the doorbell waits")
+
+
+@cocotb.test()
+@cocotb.parametrize(shut=["memory", "events", "both"])
+async def doorbells_wait_for_nothing(dut, shut):
+    """Completions stand still, for memory or for events; consumer indices and arms go on."""
+    bench = await Bench.start(dut)
+    queues = [await bench.create(n, 6) for n in range(CQS)]
+    for _ in range(4):
+        for queue in queues:
+            await bench.post(queue)
+    ends = [*(bench.host.ends if shut != "events" else []), *([bench.events] * (shut != "memory"))]
+    for end in ends:
+        end.paused = True
+    seqs = [0] * CQS
+    rung: set[int] = set()
+    for _ in range(40):
+        bench.complete(random.randrange(CQS))
+    await cycles(dut, 200)
+    for turn in range(100):
+        number = random.randrange(CQS)
+        rung.add(number)
+        queue = queues[number]
+        seqs[number] = seqs[number] + 1 & 3
+        index = min(queue.consumer + turn % 2, queue.first + 3)
+        queue.consumer = index
+        update = CqUpdate(cqn=number, arm=ArmType.ANY, arm_seq=seqs[number], index=index)
+        await taken_within(bench, 10, update)
+    for end in ends:
+        end.paused = False
+    await bench.settle()
+    newest: dict[int, int] = {}
+    while not bench.events.empty():
+        event = bench.events.recv_nowait()
+        assert event.event_type == EventType.COMPLETION
+        newest[event.number] = event.detail
+    assert newest == {number: seqs[number] for number in rung}
+    for queue in queues:
+        assert (await bench.query(queue.number)).consumer == queue.consumer
+
+
+@cocotb.test()
+async def completions_go_on_under_a_flood_of_doorbells(dut):
+    bench = await Bench.start(dut)
+    queue = await bench.create(2, 9)
+    for _ in range(100):
+        bench.complete(2)
+    for _ in range(2000):
+        bench.update.send_nowait(CqUpdate(cqn=2, arm=ArmType.NONE, arm_seq=0, index=0))
+    before = bench.host.now
+    while len(bench.host.written) < 100:
+        await cycles(dut)
+    assert (bench.host.now - before) / 100 < 6.5
+    assert queue.consumer == 0
