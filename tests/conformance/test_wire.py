@@ -15,6 +15,10 @@ MODULES = (
     "conf_keys",
     "conf_execute",
     "conf_cnp",
+    "conf_ranges",
+    "conf_atomics",
+    "conf_errors",
+    "conf_random",
 )
 
 
