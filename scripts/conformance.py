@@ -16,8 +16,9 @@ import json
 import sys
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -120,9 +121,15 @@ def collect() -> list[pytest.Item]:
     return collector.items
 
 
+@cache
+def source_of(function: Callable[..., object]) -> str:
+    """Its text; looking that up takes long."""
+    return inspect.getsource(function)
+
+
 def launches(item: pytest.Item, module: str) -> bool:
     """The pytest test runs this module of cocotb tests."""
-    source = inspect.getsource(item.function)  # type: ignore[attr-defined]
+    source = source_of(item.function)  # type: ignore[attr-defined]
     if f'"{module}"' in source:
         return True
     package, _, name = module.rpartition(".")
