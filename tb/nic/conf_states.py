@@ -11,6 +11,7 @@ from spec.codes import Access, AdminStatus, CqeStatus, EventType, QpState, Stat
 from spec.layouts import AdminModifyQp, AdminOp, CqeOp, QpAttr, WqeFlag, WrOp
 from tb.conformance import covers
 from tb.model.opcodes import Op
+from tb.nic.conf_receive import Shared
 from tb.nic.pair import PORTS
 from tb.nic.wire import Conn, Wire
 from tb.nic.wire_ask import (
@@ -369,6 +370,33 @@ async def a_failed_send_goes_to_err_and_not_to_sqe(dut: Any) -> None:
         subject = Subject(wire, conn.number)
         assert await subject.modify(Q.SQE, NO) != AdminStatus.OK
         assert await conn.query() == Q.ERR
+
+
+@cocotb.test()
+@covers("ROCE-187")
+async def the_last_shared_receive_is_told_once(dut: Any) -> None:
+    """With none held, and with one that a SEND in progress holds: that one completes first."""
+    wire = await Wire.start(dut)
+    shared = Shared(wire, 2)
+    await shared.create()
+    for held in (False, True):
+        conn = await wire.connect(create={"srq": 2})
+        shared.post(conn, 0, 1000, wr_id=30)
+        await conn.rung()
+        if held:
+            conn.give(Op.SEND_FIRST, bytes(256))
+            await wire.cycles(400)
+        await conn.modify(Q.ERR)
+        await conn.event(EventType.LAST_WQE_REACHED)
+        if held:
+            await conn.completion(wr_id=30, status=S.WR_FLUSH_ERR)
+        await wire.cycles(1000)
+        conn.no_completion()
+        assert not [e for e in wire.events if e.event_type == EventType.LAST_WQE_REACHED]
+    # Receives that nobody took stay for others.
+    conn = await wire.connect(create={"srq": 2})
+    conn.send(b"still there")
+    await conn.completion(wr_id=30, status=S.SUCCESS)
 
 
 @cocotb.test()

@@ -121,7 +121,7 @@ async def the_retry_counter_counts(dut: Any) -> None:
 async def reads_and_atomics_are_retried_as_often(dut: Any) -> None:
     wire = await Wire.start(dut)
     set_time(wire)
-    for op in (WrOp.READ,):
+    for op in (WrOp.READ, WrOp.CMP_SWAP):
         conn = await wire.connect(timeout=CODE, retry_cnt=3)
         if op is WrOp.READ:
             conn.post(read_wqe(conn, 600, wr_id=1))

@@ -111,11 +111,3 @@ NOT_ANSWERED: dict[str, str] = {
     "memory_windows": "needs windows of both types at the responder; memory windows come later",
     "timeout_retry_exceeded": "nothing arrives",
 }
-
-COMING = {
-    "a": {"atomics_v4", "loss_atomic_ack", "loss_read_resp_middle", "loss_send_middle",
-          "loss_write_ack", "loss_write_nak", "rnr_exceeded", "rnr_retry_ok_v4",
-          "timeout_retry_exceeded"},
-    "b": {"atomics_v4", "loss_atomic_ack", "err_range_read"},
-}  # fmt: skip
-"""Captures that the adapter follows once it recovers, executes atomics and checks ranges."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tb.nic.design import PAIR, PAIR_TOP
 from tb.sim import Sim
 
-MODULES = ["conf_timers", "conf_states", "conf_robust", "conf_congestion"]
+MODULES = [
+    "conf_ask", "conf_answers", "conf_timers", "conf_states", "conf_protect", "conf_robust",
+    "conf_congestion",
+]  # fmt: skip
 
 
 @pytest.mark.nic
@@ -14,3 +18,16 @@ MODULES = ["conf_timers", "conf_states", "conf_robust", "conf_congestion"]
 @pytest.mark.parametrize("module", MODULES)
 def test_wire(sim: Sim, module: str) -> None:
     sim.run("rnic_top", tests=f"tb.nic.{module}")
+
+
+@pytest.mark.nic
+@pytest.mark.simulators("verilator")
+def test_storm(sim: Sim) -> None:
+    sim.run(PAIR_TOP, tests="tb.nic.conf_storm", **PAIR)
+
+
+@pytest.mark.nic
+@pytest.mark.slow
+@pytest.mark.simulators("verilator")
+def test_lengths(sim: Sim) -> None:
+    sim.run(PAIR_TOP, tests="tb.nic.conf_lengths", **PAIR)
