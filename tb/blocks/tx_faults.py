@@ -206,6 +206,28 @@ async def local_operations_take_their_place(dut):
 
 
 @cocotb.test()
+async def a_registration_of_no_region_is_an_operation_error(dut):
+    """Each ends its queue pair and registers nothing: the good one behind them all still may."""
+    bench = await start(dut)
+    right = {"token": FAST << 8 | 0x77, "va": 0x5000_0000, "pages": 0x3000, "length": 2 * PAGE}
+    wrong: list[dict[str, int]] = [
+        {"length": 0},
+        {"va": (1 << 64) - PAGE},
+        {"shift": 11},
+        {"shift": 31},
+        {"access": Access.REMOTE_WRITE},
+        {"access": Access.LOCAL_WRITE | Access.MW_BIND},
+        {"direct": 0, "pages": 0x3004},
+    ]
+    for change in wrong:
+        job = bench.local(0, KeyOp.REGISTER, FAST, CqeStatus.LOC_QP_OP_ERR, **right | change)
+        await run(bench, [job, *silent(good(bench, 0))])
+        await bench.init_qp(0)
+    job = bench.local(0, KeyOp.REGISTER, FAST, CqeStatus.SUCCESS, **right)
+    await run(bench, [job, good(bench, 0)])
+
+
+@cocotb.test()
 async def inline_slots_come_back_from_dropped_packets(dut):
     bench = await start(dut)
     await run(bench, [refused(bench, 0, 0, 1)])
