@@ -2,8 +2,8 @@
 //
 // One QP is looked at per cycle, each in turn, whatever they do: the cost does not depend on how many
 // timers run. Nothing is started or stopped. A timer runs while the QP has outstanding messages, from
-// the latest of: the last progress, the last return to an old packet, the last packet of the
-// oldest message (rocev2 3.10); or, while the peer has no receive WQE, from its RNR NAK.
+// the latest of: the last progress, the last return to an old packet, the last turn of the oldest
+// message (rocev2 3.10); or, while the peer has no receive WQE, from its RNR NAK.
 //
 //   turn ─► tables, configuration (2 cycles) ─► elapsed? ─► m_expire
 //

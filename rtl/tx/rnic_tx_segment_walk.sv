@@ -84,7 +84,8 @@ module rnic_tx_segment_walk #(
   output logic                     read_again_en,
   output logic [15:0]              read_again_qpn,
 
-  // Packets, for the timers and the rate limiter: it belongs to the oldest message; it was sent before
+  // Packets, for the timers and the rate limiter: the first in this turn of the oldest message; one
+  // that was sent before
   output logic                     sent_en,
   output logic [15:0]              sent_qpn,
   output logic [12:0]              sent_bytes,
@@ -466,7 +467,7 @@ module rnic_tx_segment_walk #(
   assign sent_en        = beat && pkt.first && !is_local;
   assign sent_qpn       = job_q.qpn;
   assign sent_bytes     = pkt.payload_len;
-  assign sent_oldest    = job_q.oldest;
+  assign sent_oldest    = job_q.oldest && !sent_q;
   assign sent_again     = job_q.replay && sent_before;
   assign read_again_en  = beat && is_read && job_q.skip != '0;
   assign read_again_qpn = job_q.qpn;
