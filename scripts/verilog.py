@@ -27,6 +27,9 @@ def write(top: str, target: Path) -> None:
         f"read_verilog -sv -Irtl/include {' '.join(relative(closure(top)))}",
         f"hierarchy -check -top {top}",
         "proc",
+        # One enable per memory word, not one per bit: a simulator pays for each.
+        "opt_reduce",
+        "opt_expr -mux_bool",
         "opt_clean",
         "check -assert",
         f"write_verilog -noattr {out}",

@@ -18,7 +18,10 @@ def test_a_part_behaves_as_its_source(sim: Sim, module: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_device_compiles_as_verilog_2005() -> None:
+@pytest.mark.nic
+@pytest.mark.simulators("icarus")
+def test_the_device_behaves_as_its_source(sim: Sim) -> None:
     target = verilog.target_of("rnic_top")
     verilog.write("rnic_top", target)
     verilog.check("rnic_top", target)
+    sim.run("rnic_top", tests="tb.nic.loop", netlist=target)
