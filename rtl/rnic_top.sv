@@ -729,6 +729,7 @@ module rnic_top #(
   logic [12:0]                 sent_bytes;
   logic                        sent_oldest;
   logic                        sent_again;
+  logic                        sent_replay;
   logic                        ev_wqe;
 
   assign pace_rd_hold = '0;
@@ -794,6 +795,7 @@ module rnic_top #(
     .sent_bytes,
     .sent_oldest,
     .sent_again,
+    .sent_replay,
     .init_data,
     .init_valid       (init_valid[INIT_SEGMENT]),
     .init_ready       (init_ready[INIT_SEGMENT]),
@@ -1187,7 +1189,7 @@ module rnic_top #(
     .sent_en,
     .sent_qpn,
     .sent_oldest,
-    .sent_again,
+    .sent_again       (sent_replay),
     .read_again_en,
     .read_again_qpn,
     .ack_tick         (timebase.ack_tick),

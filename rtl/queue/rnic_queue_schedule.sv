@@ -293,6 +293,8 @@ module rnic_queue_schedule #(
   logic [15:0]  grown;
   logic         is_old;
   logic         is_far;
+  logic [15:0]  behind;     // fetch index behind what is acknowledged: it went back
+  logic [15:0]  reach;      // newer of the two
   logic         push_fits;
   logic         sleeps;
   logic [15:0]  waiting;
@@ -329,7 +331,9 @@ module rnic_queue_schedule #(
   assign new_index = s2_push_q ? ctx_q.producer + 1'b1 : what.index;
   assign grown     = new_index - ctx_q.producer;
   assign is_old    = grown[15] && grown[14:0] != '0;
-  assign is_far    = 16'(new_index - ctx_q.fetch) > ring_size;
+  assign behind    = progress.sq_tail - ctx_q.fetch;
+  assign reach     = behind[15] ? ctx_q.fetch : progress.sq_tail;
+  assign is_far    = 16'(new_index - reach) > ring_size;
 
   // A park
   assign sleeps = what.paced ? pace_rd_hold : what.park && what.seen == progress.count;

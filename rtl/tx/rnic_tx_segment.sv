@@ -91,6 +91,7 @@ module rnic_tx_segment #(
   output logic [12:0]              sent_bytes,
   output logic                     sent_oldest,
   output logic                     sent_again,
+  output logic                     sent_replay,
 
   // Context of a new life; everything that was inside has left
   input  logic [QP_INIT_W-1:0]     init_data,
@@ -103,7 +104,8 @@ module rnic_tx_segment #(
   output logic                     ev_wqe_en
 );
 
-  // Who looks a QP up: the second look of a message, a block, a long message in an idle cycle
+  // Who looks a QP up: the second look of a message, the first of one that is sent again, a block, a
+  // long message in an idle cycle
 
   logic [15:0] enter_qpn;
   logic [15:0] look_qpn;
@@ -117,7 +119,7 @@ module rnic_tx_segment #(
   assign look_qpn        = watch_en || poll_taken ? watch_qpn : enter_qpn;
   assign qp_rd_qpn       = {8'd0, look_qpn};
   assign pace_rd_qpn     = look_qpn;
-  assign progress_rd_qpn = enter_qpn;
+  assign progress_rd_qpn = look_qpn;
 
   logic [SEG_BLOCK_W-1:0] block_data;
   logic                   block_valid;
@@ -212,16 +214,20 @@ module rnic_tx_segment #(
   logic [3:0]  rewinds_q;   // on their way to the decision: the walker makes room for them
   seg_block_t  first;
   sq_progress_t progress;
+  sq_progress_t progress_rd;
   logic [15:0]  progress_tail;
+  logic [15:0]  progress_rd_tail;
 
-  assign progress      = progress_data;
-  assign progress_tail = progress.msg_tail;
+  assign progress         = progress_data;
+  assign progress_tail    = progress.msg_tail;
+  assign progress_rd      = progress_rd_data;
+  assign progress_rd_tail = progress_rd.msg_tail;
 
   assign first      = block_data;
   assign change_in  = enter && enter_qpn != last_in_q;
   assign change_out = block_valid && block_ready && first.qpn != last_out_q;
   assign others     = changes_q != '0 || s_wqe_others;
-  assign recall     = rewinds_q != '0;
+  assign recall     = rewinds_q != '0 || s_rewind_valid;
 
   always_ff @(posedge clk) begin
     if (enter) last_in_q <= enter_qpn;
@@ -280,6 +286,7 @@ module rnic_tx_segment #(
     .poll_en,
     .poll_taken,
     .qp_rd_cfg,
+    .progress_rd_tail,
     .pace_rd_hold,
     .read_again_en,
     .read_again_qpn,
@@ -288,6 +295,7 @@ module rnic_tx_segment #(
     .sent_bytes,
     .sent_oldest,
     .sent_again,
+    .sent_replay,
     .busy,
     .busy_qpn,
     .done

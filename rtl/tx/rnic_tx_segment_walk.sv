@@ -11,6 +11,8 @@
 // message ends behind the packet in progress when the QP may no longer send.
 //
 // A message that was started before has its records; of its packets, the first `skip` are left out.
+// Before anything of it leaves the progress is read again, because it may have been acknowledged
+// since it was looked at; its memory may then be somebody else's.
 // A long message is given up between packets, to be resumed in another turn, when the completer
 // wants the QP back, when the rate limiter holds it, or when it has had its quantum and other QPs
 // wait; and it ends when it turns out to be acknowledged.
@@ -78,6 +80,7 @@ module rnic_tx_segment_walk #(
   output logic                     poll_en,
   input  logic                     poll_taken,
   input  logic [QP_CONFIG_W-1:0]   qp_rd_cfg,
+  input  logic [15:0]              progress_rd_tail,
   input  logic                     pace_rd_hold,
 
   // A read was asked for again from its middle
@@ -85,12 +88,13 @@ module rnic_tx_segment_walk #(
   output logic [15:0]              read_again_qpn,
 
   // Packets, for the timers and the rate limiter: the first in this turn of the oldest message; one
-  // that was sent before
+  // that was sent before; one of a message that was started before
   output logic                     sent_en,
   output logic [15:0]              sent_qpn,
   output logic [12:0]              sent_bytes,
   output logic                     sent_oldest,
   output logic                     sent_again,
+  output logic                     sent_replay,
 
   // A job is at work, for this QP; it ends in this cycle
   output logic                     busy,
@@ -200,6 +204,8 @@ module rnic_tx_segment_walk #(
   logic        sent_q;        // a packet of this turn has left
   logic        hold_q;        // by the rate limiter
   logic        retired_q;     // acknowledged meanwhile
+  logic        asked_q;       // a replay: for the progress
+  logic        looked_q;      // and it is known
   logic        yields;
 
   logic        out_free;
@@ -220,7 +226,7 @@ module rnic_tx_segment_walk #(
   assign piece_ends_packet = piece == packet_left_q;
   assign empty_sge = is_data && !job_q.is_inline && left_q != '0 && sge_q.length == '0;
   assign last_sge  = number_q >= wqe.num_sge;
-  assign quit      = busy_q && is_data && starts_q && (sent_q || job_q.replay)
+  assign quit      = busy_q && !is_silent && starts_q && (sent_q || job_q.replay)
                   && (abort_q || retired_q);
   assign yields    = busy_q && is_data && starts_q && sent_q && !abort_q && !retired_q
                   && (recall || hold_q || (others && spent_q >= 17'(QUANTUM)));
@@ -229,6 +235,7 @@ module rnic_tx_segment_walk #(
 
   // A beat leaves; only the first of a message may have to wait for room for a kick.
   assign beat = busy_q && out_free && !quit && !yields && !seeking && (!fresh_q || kick_room)
+             && (!job_q.replay || looked_q)
              && ((is_data && !empty_sge) || is_local || (is_read && (last_sge || job_q.replay)));
 
   assign record   = fresh_q && (beat || (busy_q && is_silent && kick_room));
@@ -469,6 +476,7 @@ module rnic_tx_segment_walk #(
   assign sent_bytes     = pkt.payload_len;
   assign sent_oldest    = job_q.oldest && !sent_q;
   assign sent_again     = job_q.replay && sent_before;
+  assign sent_replay    = job_q.replay;
   assign read_again_en  = beat && is_read && job_q.skip != '0;
   assign read_again_qpn = job_q.qpn;
 
@@ -486,12 +494,19 @@ module rnic_tx_segment_walk #(
   logic [1:0]  age_1_q;     // of the job that asked
   logic [1:0]  age_2_q;
   logic [1:0]  age_q;
+  logic        asks;
+  logic        look_q;      // the watch is a look of a replay
+  logic        look_1_q;
+  logic        look_2_q;
   logic        in_error;
   logic        may_send;
   logic [15:0] passed_by;
+  logic [15:0] known_by;
 
   assign cfg       = qp_rd_cfg;
   assign passed_by = job_q.msg_idx - progress_tail;
+  assign known_by  = job_q.msg_idx - progress_rd_tail;
+  assign asks      = busy_q && job_q.replay && !is_silent && !asked_q && !done;
   assign watch_en  = watch_q;
   assign watch_qpn = watch_q ? watch_qpn_q : job_q.qpn;
   assign poll_en   = busy_q && is_data && !ends_q && !watch_q;
@@ -499,7 +514,16 @@ module rnic_tx_segment_walk #(
   assign may_send  = cfg.state == QP_STATE_RTS || cfg.state == QP_STATE_SQD;
 
   always_ff @(posedge clk) begin
-    watch_q     <= record && !is_silent && !job_q.replay;
+    watch_q     <= (record && !is_silent && !job_q.replay) || asks;
+    look_q      <= asks;
+    look_1_q    <= look_q;
+    look_2_q    <= look_1_q;
+    if (asks) asked_q <= 1'b1;
+    if (look_2_q && age_2_q == age_q) begin
+      looked_q <= 1'b1;
+      if (!may_send) abort_q <= 1'b1;
+      if (known_by[15]) retired_q <= 1'b1;
+    end
     watch_qpn_q <= job_q.qpn;
     watch_1_q   <= watch_q;
     watch_2_q   <= watch_1_q;
@@ -517,6 +541,8 @@ module rnic_tx_segment_walk #(
       abort_q   <= 1'b0;
       hold_q    <= 1'b0;
       retired_q <= 1'b0;
+      asked_q   <= 1'b0;
+      looked_q  <= 1'b0;
     end
     if (rst) begin
       watch_q   <= 1'b0;
@@ -538,7 +564,7 @@ module rnic_tx_segment_walk #(
   logic        kick_ready;
   logic [3:0]  kicks;
 
-  assign kick_late = watch_2_q && in_error;
+  assign kick_late = watch_2_q && !look_2_q && in_error;
   assign kick_now  = record && is_silent;
   assign kick_qpn  = kick_late ? qpn_2_q : job_q.qpn;
   assign kick_room = kicks <= 4'(KICKS_MOST) && !(is_silent && kick_late);

@@ -135,9 +135,15 @@ class Bench:
             Table(dut, f"{who}_progress_rd_qpn", f"{who}_progress_rd_data", self.progress_rows)
             for who in ("queue", "tx")
         ]
-        for name in ("s_rewind_valid", "s_rewind_data", "progress_en", "progress_qpn",
-                     "progress_data", "queue_pace_rd_hold", "tx_pace_rd_hold"):  # fmt: skip
+        self.holds = [0] * qps
+        """QPs that the rate limiter holds."""
+        self.tables += [
+            Table(dut, f"{who}_pace_rd_qpn", f"{who}_pace_rd_hold", self.holds)
+            for who in ("queue", "tx")
+        ]
+        for name in ("progress_en", "progress_qpn", "progress_data"):
             getattr(dut, name).value = 0
+        self.rewind = Source(dut, "s_rewind")
         self.kick = Source(dut, "s_kick")
         self.flush = Source(dut, "s_flush")
         self.init = Source(dut, "init")
@@ -153,7 +159,7 @@ class Bench:
                 "inline_slot_ready", "wqe_valid", "wqe_ready", "wqe_data", "park_valid",
                 "park_ready", "park_data", "m_rq_valid", "m_cq_valid", "m_eq_valid",
                 "s_axi_db_awready", "s_axi_db_wready", "s_axi_db_bvalid", "s_axi_db_bresp",
-                "drain_done_en", "enter_en", "leave_en",
+                "drain_done_en", "enter_en", "leave_en", "sent_en", "read_again_en",
                 *(f"ev_{event}_en" for event in EVENTS),
             )
         }  # fmt: skip
@@ -165,6 +171,7 @@ class Bench:
         for name in ("m_rq_ready", "m_cq_ready", "m_eq_ready", "tx_enable", "s_axi_db_bready"):
             getattr(dut, name).value = 1
         self.pkt_hold = False
+        self.msg_new = 1
         self.in_reset = True
         self.forget()
 
@@ -182,6 +189,10 @@ class Bench:
         self.read_records: dict[tuple[int, int], ReadRecord] = {}
         self.sge_records: dict[tuple[int, int, int], Sge] = {}
         self.parks: list[SqPark] = []
+        self.publishing: deque[tuple[int, int]] = deque()
+        self.sent: list[tuple[int, int, int]] = []
+        """Packets: QP, whether of its oldest message, whether sent before."""
+        self.reads_again: list[int] = []
         self.blocks: list[tuple[int, WqeBlock]] = []
         self.keep_blocks = False
         self.kicks: list[int] = []
@@ -208,7 +219,7 @@ class Bench:
         dut = self.dut
         self.in_reset = True
         dut.rst.value = 1
-        for source in (self.kick, self.flush, self.init):
+        for source in (self.kick, self.flush, self.init, self.rewind):
             source.clear()
         for name in ("s_axi_db_awvalid", "s_axi_db_wvalid", "s_dma_en", "inline_slot_valid",
                      "m_dma_ready", "m_pkt_ready", "m_kick_ready"):  # fmt: skip
@@ -237,7 +248,8 @@ class Bench:
         }  # fmt: skip
         self.configure(qpn, **(base | fields))
         await self.send_init(QpInitOp.CREATE, qpn)
-        self.progress_rows[qpn] = 0
+        self.progress_rows[qpn] = SqProgress(psn=psn, una=psn).to_int()
+        self.holds[qpn] = 0
         await self.send_init(QpInitOp.RTS, qpn, psn)
         self.configure(qpn, state=int(QpState.RTS))
         await self.cycles(2)
@@ -250,7 +262,20 @@ class Bench:
 
     def set_progress(self, qpn: int, progress: SqProgress) -> None:
         """Publish the completer's progress."""
+        self.publishing.append((qpn, progress.to_int()))
         self.progress_rows[qpn] = progress.to_int()
+
+    def send_back(self, qpn: int) -> None:
+        """Ask for a return to the oldest message; the list holds each QP once."""
+        if qpn not in self.rewind.queue:
+            self.rewind.queue.append(qpn)
+
+    def _publish(self) -> None:
+        dut = self.dut
+        dut.progress_en.value = int(bool(self.publishing))
+        if self.publishing:
+            qpn, row = self.publishing.popleft()
+            dut.progress_qpn.value, dut.progress_data.value = qpn, row
 
     def store(self, qpn: int, index: int, blocks: list[bytes]) -> None:
         """Write blocks into a send queue."""
@@ -304,7 +329,8 @@ class Bench:
                 continue
             for table in self.tables:
                 table.step()
-            for source in (self.kick, self.flush, self.init):
+            self._publish()
+            for source in (self.kick, self.flush, self.init, self.rewind):
                 source.step()
             self._axi()
             self._records()
@@ -371,10 +397,17 @@ class Bench:
         if self._high("read_write_en"):
             at = (int(dut.read_write_qpn.value), int(dut.read_write_slot.value))
             self.read_records[at] = ReadRecord.from_int(int(dut.read_write_data.value))
+        if self._high("sent_en"):
+            self.sent.append(
+                (int(dut.sent_qpn.value), int(dut.sent_oldest.value), int(dut.sent_again.value))
+            )
+        if self._high("read_again_en"):
+            self.reads_again.append(int(dut.read_again_qpn.value))
         if self._high("msg_write_en"):
             qpn, index = int(dut.msg_write_qpn.value), int(dut.msg_write_index.value)
             record = MsgRecord.from_int(int(dut.msg_write_data.value))
             self.messages.append((self.cycle, qpn, index, record))
+            self.msg_new = int(dut.msg_write_new.value)
             if self.on_msg:
                 self.on_msg(qpn, index, record)
         if self.kick_ready and self._high("m_kick_valid"):

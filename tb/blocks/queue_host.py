@@ -242,6 +242,7 @@ class Host:
                 msg_tail=qp.tail_msg & 0xFFFF,
                 reads_done=qp.reads_done & 0xFFFF,
                 count=qp.count & 0xFFFF,
+                sq_tail=qp.tail & 0xFFFF,
             ),
         )
         self.bench.kick.queue.append(qp.number)

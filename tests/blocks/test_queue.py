@@ -34,3 +34,10 @@ def test_queue_traffic(sim: Sim) -> None:
     """Random work through queue and requester."""
     params = {"QP_COUNT": 16, "MSG_DEPTH": 8}
     sim.run("send_path", tests="tb.blocks.queue_traffic", sources=TOP, params=params)
+
+
+@pytest.mark.simulators("verilator")
+def test_queue_rewind(sim: Sim) -> None:
+    """Going back, turns, and random work over a bad wire."""
+    params = {"QP_COUNT": 16, "MSG_DEPTH": 256}
+    sim.run("send_path", tests="tb.blocks.queue_rewind", sources=TOP, params=params)
