@@ -463,7 +463,7 @@ async def a_loss_behind_a_local_operation_is_noticed(dut):
 
 
 @cocotb.test()
-async def each_packet_of_the_oldest_message_starts_the_time_anew(dut):
+async def each_turn_of_the_oldest_message_starts_the_time_anew(dut):
     bench = await Bench.start(dut)
     qp = await bench.create(0, retry_cnt=0, timeout=2)
     send = await bench.post(qp, MsgKind.SEND, 10)
