@@ -262,12 +262,16 @@ def main(
         print(f"{len(nodes)} tests to run, {len(known)} known to pass", flush=True)
         if nodes:
             pytest.main([*QUIET, "-n", str(jobs if jobs > 1 else 0), *nodes], [Recorder(path)])
-    rows = judge(found, read_records(path).values())
+    records = read_records(path)
+    rows = judge(found, records.values())
     if only:
         rows = [row for row in rows if row.id in only]
     else:
         REPORT.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     show(rows, Console(width=None if sys.stdout.isatty() else 160))
+    for record in records.values():
+        if record.outcome != "passed":  # perhaps in a case that names no item
+            print(f"{record.outcome}: {record.node}")
     if any(row.status in ("failed", "missing") for row in rows):
         raise typer.Exit(1)
 
