@@ -54,6 +54,7 @@ class Knobs:
     wire_delay: int = 0
     rate: float = 16.0  # bytes a cycle
     overtake: int = 400  # cycles by which a frame may be late, at most
+    weather: bool = False  # faults come and go; otherwise they stay as they are
     chances: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -87,6 +88,7 @@ class Knobs:
             wire_delay=draw("delay").randint(0, 300),
             rate=draw("rate").choice([8.0, 12.5, 25.0, 50.0]),
             overtake=draw("overtake").choice([20, 100, 400, 2000]),
+            weather=draw("weather").random() < 0.4 if faults != "none" else False,
             chances=chances_of(draw("chances"), faults),
         )
 

@@ -27,6 +27,7 @@ from tb.uvm.launch import FUNCTIONAL, SUMMARY
 from tb.uvm.sequence import Place
 from tb.uvm.spoil import Spoil
 from tb.uvm.stories import LifeOfALane
+from tb.uvm.weather import Weather
 
 NAME = "random_traffic"
 SEED = "COCOTB_RANDOM_SEED"
@@ -91,7 +92,13 @@ class RandomTraffic(uvm_test):
         doomed = [await self._doomed() for _ in range(self.knobs.doomed)]
         lives = [cocotb.start_soon(self._life(place)) for place in places]
         lives += [cocotb.start_soon(pair.live()) for pair in doomed]
+        weather = None
+        if self.knobs.weather:
+            sequence, sequencer = Weather(self.knobs), self.env.wire.sequencer
+            weather = cocotb.start_soon(sequence.start(sequencer))
         await self._all(lives)
+        if weather is not None:
+            weather.cancel()
         for pair in doomed:
             pair.settle()
         if self.spoil.kind == "byte":
