@@ -114,6 +114,7 @@ class Audit:
         stats, (out, into) = self.stats[host.name], self._ways(host)
         link = self.world.pair.link
         sent = {"ab": link.ab, "ba": link.ba}[out].sent
+        asked = sum(flow.counts["retransmitted"] for flow in self._flows(host, responder=False))
         wire = Counter[str]()
         for flow in self._flows(host, responder=True):
             wire.update(flow.counts)
@@ -121,6 +122,7 @@ class Audit:
             "TX_RDMA_PACKETS": sent,
             "TX_NAKS": wire["naks"],
             "TX_RNR_NAKS": wire["rnr naks"],
+            "RETRANSMISSIONS": asked,
             "TX_CNPS": self.env.frames.cnps_sent[out],
         }
         # A blemish may be a mark of another kind; not everything had room, or somebody to look.
