@@ -47,6 +47,7 @@ class Predicted:
     number: int  # MSN once it is complete
     answered: int = 0  # response packets seen, counted from its first
     arrived: int = 0  # response packets that came to the requester in order
+    goes_on: int | None = None  # PSN of its next response; repeats of older reads may cut in
 
     @property
     def name(self) -> str:
@@ -88,7 +89,6 @@ class Flow:
         self._naks: Counter[int] = Counter()
         self._came: Counter[int] = Counter()
         self._read_starts: set[int] = set()  # PSNs of read requests that arrived
-        self._stream: int | None = None  # PSN of the read response that goes on
         self._open_reads: deque[Predicted] = deque()
         self.phase = STEADY
         self.repeated = False  # the last request had been sent before
@@ -195,7 +195,7 @@ class Flow:
         index = psn_diff(psn, message.first)
         pmtu = self.config.pmtu
         fresh = psn in self._read_starts
-        goes_on = self._stream == psn and index > 0
+        goes_on = predicted.goes_on == psn
         last = index + 1 == message.count
         allowed = set()
         if fresh:
@@ -209,7 +209,7 @@ class Flow:
         if packet.payload != payload:
             raise self._wrong(packet, f"payload: {_differ(packet.payload, payload)}")
         self._check_aeth(packet, predicted)
-        self._stream = None if last else psn_add(psn, 1)
+        predicted.goes_on = None if last else psn_add(psn, 1)
         self._answered(packet, predicted, index)
 
     def _atomic_response(self, packet: Packet, predicted: Predicted) -> None:
