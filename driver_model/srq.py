@@ -1,8 +1,8 @@
 """NDK_SRQ: receives that several queue pairs share.
 
-The adapter raises no limit event yet. A threshold would promise notifications that never come, so
-a threshold other than zero is refused with STATUS_NOT_SUPPORTED, here and in NdkModifySrq; a depth
-is fixed at creation for the same reason (there is no MODIFY_SRQ).
+The provider does not hear the adapter's limit events yet. A threshold would promise notifications
+that never come, so a threshold other than zero is refused with STATUS_NOT_SUPPORTED, here and in
+NdkModifySrq; a depth is fixed at creation (MODIFY_SRQ sets the limit alone).
 """
 
 from __future__ import annotations
