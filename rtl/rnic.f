@@ -10,6 +10,10 @@ rtl/admin/rnic_admin.sv
 rtl/stream/stream_fifo.sv
 rtl/stream/stream_drain.sv
 rtl/congestion/rnic_cnp.sv
+rtl/congestion/rnic_dcqcn_engine.sv
+rtl/ram/ram_1w2r.sv
+rtl/congestion/rnic_dcqcn_meter.sv
+rtl/congestion/rnic_dcqcn.sv
 rtl/stream/stream_arbiter.sv
 rtl/cq/rnic_cq_entry.sv
 rtl/stream/stream_once.sv
@@ -36,7 +40,6 @@ rtl/queue/rnic_queue_doorbell.sv
 rtl/queue/rnic_queue_schedule.sv
 rtl/queue/rnic_queue_fetch.sv
 rtl/queue/rnic_queue.sv
-rtl/ram/ram_1w2r.sv
 rtl/ram/ram_free_list.sv
 rtl/reliability/rnic_cpl_check.sv
 rtl/reliability/rnic_cpl_barrier.sv
