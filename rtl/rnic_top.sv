@@ -7,6 +7,7 @@
 //                  └────► u_completer ─► u_cq ─► u_event ─► m_axis_irq
 //
 //   marks ─► u_cnp ─► u_reply, in front of u_tx: CNPs go out with the responder's packets.
+//   CNPs ─► u_dcqcn: holds up queue pairs in u_queue and u_segment.
 //   u_csr, u_admin, u_qp_table, u_keys: control.  u_host_read, u_host_write: the host port.
 //
 // Ports are AXI's: s_axil registers, s_axi_db doorbell page (write only), m_axi host memory,
@@ -190,7 +191,7 @@ module rnic_top #(
     .EQ_COUNT      (EQ_COUNT),
     .KEY_COUNT     (KEY_COUNT),
     .MAX_READS     (READ_DEPTH),
-    .FEATURES      (32'(FEATURE_SRQ | FEATURE_FAST_REGISTER)),
+    .FEATURES      ({24'd0, FEATURE_ECN | FEATURE_SRQ | FEATURE_FAST_REGISTER}),
     .EVENT_SOURCES (EVENT_SOURCES)
   ) u_csr (
     .clk,
@@ -518,7 +519,8 @@ module rnic_top #(
   localparam int INIT_RESPONDER = 4;
   localparam int INIT_DRAINED   = 5;
   localparam int INIT_RX        = 6;
-  localparam int INITS          = 7;
+  localparam int INIT_DCQCN     = 7;
+  localparam int INITS          = 8;
 
   // In the order in which work moves on.
   localparam int DRAIN_QUEUE     = 0;
@@ -582,17 +584,21 @@ module rnic_top #(
   logic                            ev_range;
   logic                            ev_bad;
 
-  // A send queue is woken by progress of its messages, and when draining ends.
+  logic [15:0]                     pace_kick_data;
+  logic                            pace_kick_valid;
+  logic                            pace_kick_ready;
+
+  // A send queue is woken by progress of its messages, when draining ends, and when its rate allows.
   stream_arbiter #(
-    .N      (2),
+    .N      (3),
     .DATA_W (16)
   ) u_wake (
     .clk,
     .rst      (core_rst),
-    .s_data   ({admin_kick_data, kick_data}),
-    .s_last   (2'b11),
-    .s_valid  ({admin_kick_valid, kick_valid}),
-    .s_ready  ({admin_kick_ready, kick_ready}),
+    .s_data   ({pace_kick_data, admin_kick_data, kick_data}),
+    .s_last   (3'b111),
+    .s_valid  ({pace_kick_valid, admin_kick_valid, kick_valid}),
+    .s_ready  ({pace_kick_ready, admin_kick_ready, kick_ready}),
     .m_data   (wake_data),
     .m_last   (),
     .m_source (),
@@ -731,8 +737,6 @@ module rnic_top #(
   logic                        sent_again;
   logic                        sent_replay;
   logic                        ev_wqe;
-
-  assign pace_rd_hold = '0;
 
   rnic_tx_segment #(
     .QP_COUNT  (QP_COUNT),
@@ -1034,6 +1038,35 @@ module rnic_top #(
     .enable        (congestion.cnp),
     .interval      (cnp.interval),
     .ev_cnp_en     (ev_tx_cnp)
+  );
+
+  rnic_dcqcn #(
+    .QP_COUNT  (QP_COUNT),
+    .US_CYCLES (US_CYCLES)
+  ) u_dcqcn (
+    .clk,
+    .rst          (core_rst),
+    .cnp_en,
+    .cnp_qpn,
+    .sent_en,
+    .sent_qpn,
+    .sent_bytes,
+    .pace_rd_qpn,
+    .pace_rd_hold,
+    .m_kick_data  (pace_kick_data),
+    .m_kick_valid (pace_kick_valid),
+    .m_kick_ready (pace_kick_ready),
+    .init_data,
+    .init_valid   (init_valid[INIT_DCQCN]),
+    .init_ready   (init_ready[INIT_DCQCN]),
+    .enable       (congestion.dcqcn),
+    .line         (dcqcn_line),
+    .cut          (dcqcn_cut),
+    .monitor      (dcqcn_monitor),
+    .alpha        (dcqcn_alpha),
+    .timer        (dcqcn_timer),
+    .bytes        (dcqcn_bytes),
+    .increase     (dcqcn_increase)
   );
 
   assign reply = reply_data;
@@ -1552,9 +1585,7 @@ module rnic_top #(
 
   // Settings for what is not built yet, and AXI fields that change nothing here.
   logic unused;
-  assign unused = &{1'b0, port, sent_bytes, pace_rd_qpn, s_axil_awprot, s_axil_arprot,
-                    s_axi_db_araddr, s_axi_db_arsize, s_axi_db_arburst, ev_tx_dma_error, cnp_qpn,
-                    congestion, cnp, dcqcn_line, dcqcn_cut, dcqcn_monitor, dcqcn_alpha,
-                    dcqcn_timer, dcqcn_bytes, dcqcn_increase};
+  assign unused = &{1'b0, port, s_axil_awprot, s_axil_arprot, s_axi_db_araddr, s_axi_db_arsize,
+                    s_axi_db_arburst, ev_tx_dma_error};
 
 endmodule

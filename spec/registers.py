@@ -351,7 +351,7 @@ class DcqcnBytesReg(Register):
 
     ADDRESS: ClassVar[int] = 0x0B4
     count: int = bits(
-        0, 31, "B: bytes of payload and headers sent to an increase; 0: never", default=10_000_000
+        0, 31, "B: bytes sent to an increase; 0: never", default=10_000_000
     )
 
 

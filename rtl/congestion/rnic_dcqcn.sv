@@ -29,7 +29,7 @@ module rnic_dcqcn #(
   input  logic                cnp_en,
   input  logic [15:0]         cnp_qpn,
 
-  // A request packet leaves the requester
+  // A request packet leaves the requester, with so much payload
   input  logic                sent_en,
   input  logic [15:0]         sent_qpn,
   input  logic [12:0]         sent_bytes,

@@ -3,16 +3,18 @@
 //   sent ─► count (RAM) ─► compare with the limit (RAM) ─► over, three cycles behind the packet
 //                 └─► to the engine, one cycle behind its question
 //
+// Every packet counts OVERHEAD bytes besides its payload: Ethernet, IPv4, UDP, BTH, ICRC.
 // Both numbers run free in 32 bits; a limit is never far from its count. A packet per cycle. Limits of
 // queue pairs that have none are unknown, so `over` means nothing for them.
 module rnic_dcqcn_meter #(
   parameter int QP_COUNT = 256,
+  parameter int OVERHEAD = 58,
   parameter int QP_W     = $clog2(QP_COUNT)
 ) (
   input  logic            clk,
   input  logic            rst,
 
-  // A packet leaves the requester
+  // A packet leaves the requester with so much payload
   input  logic            sent_en,
   input  logic [QP_W-1:0] sent_qpn,
   input  logic [12:0]     sent_bytes,
@@ -81,7 +83,7 @@ module rnic_dcqcn_meter #(
   always_ff @(posedge clk) begin
     en1_q    <= sent_en;
     qpn1_q   <= sent_qpn;
-    bytes1_q <= sent_bytes;
+    bytes1_q <= sent_bytes + 13'(OVERHEAD);
     en2_q    <= en1_q;
     qpn2_q   <= qpn1_q;
     total2_q <= total;

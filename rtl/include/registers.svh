@@ -324,7 +324,7 @@ localparam logic [31:0] DCQCN_TIMER_RESET = 32'h00050037;
 // DCQCN: when a queue pair grows faster by bytes.
 typedef struct packed {
   logic rsvd0;
-  logic [30:0] count;              // 30:0 B: bytes of payload and headers sent to an increase; 0: never
+  logic [30:0] count;              // 30:0 B: bytes sent to an increase; 0: never
 } dcqcn_bytes_reg_t;
 localparam int DCQCN_BYTES_REG_W = 32;
 localparam logic [15:0] DCQCN_BYTES_ADDR = 16'h00B4;

@@ -14,7 +14,8 @@
 //
 // park with seen == progress count sleeps until a kick: the completer publishes progress first and
 // kicks afterwards, so a later kick finds the QP parked and an earlier one makes the counts differ.
-// A paced park sleeps while the rate limiter holds the QP; it lets go first and kicks afterwards.
+// A paced park sleeps while the rate limiter holds the QP; it lets go first and kicks afterwards. What
+// is flushed does not wait for it.
 // SQD is no sleep: only what had been started before is fetched, for sending it again; a QP with other
 // work simply leaves the list, and a flush lists it again.
 `include "layouts.svh"
@@ -336,7 +337,8 @@ module rnic_queue_schedule #(
   assign is_far    = 16'(new_index - reach) > ring_size;
 
   // A park
-  assign sleeps = what.paced ? pace_rd_hold : what.park && what.seen == progress.count;
+  assign sleeps = what.paced ? pace_rd_hold && cfg.state != QP_STATE_ERR
+                             : what.park && what.seen == progress.count;
 
   // A grant
   assign sq_base     = cfg.sq_base;

@@ -1,8 +1,9 @@
-"""rnic_dcqcn: rates follow the formulas of DCQCN, queue pairs follow their rates, nobody sleeps for ever."""
+"""rnic_dcqcn: rates follow the formulas, queue pairs follow their rates, nobody sleeps for ever."""
 
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import cocotb
 from cocotb.triggers import RisingEdge
@@ -160,14 +161,14 @@ async def a_queue_pair_sends_at_its_rate(dut, stall, cuts):
 
 
 def check_bursts(bench: Bench, qpn: int, rate: float) -> None:
-    """In no stretch of time does it send more than its rate, what it saved, and the last packets."""
+    """At no time does it send more than its rate, what it saved, and the last packets."""
     last = bench.last(qpn)
     packets = [(c, n) for c, q, n in bench.packets if q == qpn and c > last.cycle - 300 * US]
     worst = debt = 0.0
-    for (before, _), (cycle, length) in zip(packets, packets[1:], strict=False):
+    for (before, _), (cycle, length) in pairwise(packets):
         debt = max(debt - rate * (cycle - before) / US / 8, 0) + length
         worst = max(worst, debt)
-    assert worst <= BURST + 3 * 1000, worst
+    assert worst <= BURST + 3 * 1058, worst
 
 
 @cocotb.test()

@@ -30,6 +30,7 @@ US = 50  # cycles in a microsecond
 BEAT = 64  # bytes that a cycle can carry
 LINE = 20_000  # Mbit/s
 BURST = 8192
+OVERHEAD = 58  # of a frame, besides its payload
 
 # The state of a flow, first field on top.
 FIELDS = (
@@ -179,8 +180,8 @@ class Bench:
             dut.sent_bytes.value = length
             await cycles(dut)
             dut.sent_en.value = 0
-            self.sent[qpn] += length
-            self.packets.append((self.cycle, qpn, length))
+            self.sent[qpn] += length + OVERHEAD
+            self.packets.append((self.cycle, qpn, length + OVERHEAD))
             self._ready.append(qpn)
             await cycles(dut, max(length // BEAT - 4, 1))
 

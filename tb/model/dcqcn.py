@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Rates in Mbit/s, times in microseconds; the proposed defaults. A period of 0 is never over."""
+    """Rates in Mbit/s, times in microseconds; proposed defaults. A period of 0 is never over."""
 
     line: float = 100_000
     min_rate: float = 10
@@ -24,7 +24,7 @@ class Parameters:
 
 @dataclass(slots=True)
 class Flow:
-    """RC, RT, alpha, BC, TC of one flow; it is told every CNP, and from time to time how late it is."""
+    """RC, RT, alpha, BC, TC of one flow; it is told of CNPs, of time and of bytes."""
 
     parameters: Parameters = field(default_factory=Parameters)
     limited: bool = False
