@@ -118,6 +118,7 @@ async def a_mark_halves_the_rate_and_nothing_else(dut: Any) -> None:
     assert abs(rate(slow) - LINE / 2) < 0.05 * LINE / 2, rate(slow)
     # Nothing was sent twice, and the sequence has no gap.
     assert [p.bth.psn for _, _, p in sent] == [0x100 + n for n in range(24 * SIZE // 4096)]
+    assert await a.driver.counter(Stat.RETRANSMISSIONS) == 0
     assert await a.driver.query_state(7) == QpState.RTS
     # ECT where data goes, not where acknowledges go.
     assert {p.path.ecn for _, _, p in sent} == {2}
@@ -209,7 +210,7 @@ async def a_held_queue_pair_can_fail_and_begin_anew(dut: Any) -> None:
     post(a, b, qp, 14, 60_000)
     await ClockCycles(dut.clk, 60 * US)
     assert len(packets(pair, "ab", 60)) < 100, "not held"
-    assert len(cnps(pair, 60)) > 10
+    assert len(cnps(pair, 60)) >= 5
     ends = []
     post(a, b, a.qp, 3)
     others = 0
