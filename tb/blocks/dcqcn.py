@@ -286,3 +286,23 @@ async def both_lookups_answer_two_cycles_later(dut):
             answers.append(int(dut.pace_rd_hold.value) >> port & 1)
         # Driven behind an edge, read by the next, answered by the one after, seen at the third.
         assert answers[2:-1] == [int(qpn == 11) for qpn in asked]
+
+
+@cocotb.test()
+async def a_notification_in_the_moment_of_release_counts(dut):
+    """In every cycle around the end of the last visit."""
+    bench = await Bench.start(dut)
+    bench.set(line=100, monitor=0, time_period=1, byte_period=0)
+    for late in range(10):
+        await bench.cnp(13)
+        while not bench.visits or not bench.visits[-1].free:
+            await RisingEdge(dut.clk)
+        await cycles(dut, late)
+        await bench.cnp(13)
+        seen = await bench.settled(13)
+        assert not seen.free
+        assert seen.rate == 50
+        while not bench.visits[-1].free:
+            await RisingEdge(dut.clk)
+        await bench.wait(1)
+        bench.visits.clear()
