@@ -44,3 +44,9 @@ def test_barrier(sim: Sim) -> None:
 def test_completer_recovery(sim: Sim) -> None:
     """Losses, waits and timers."""
     sim.run("rnic_completer", tests="tb.blocks.cpl_recovery", params=SMALL)
+
+
+@pytest.mark.parametrize("qps", [4, 16])
+def test_timer(sim: Sim, qps: int) -> None:
+    """The ACK and the RNR timer alone."""
+    sim.run("rnic_cpl_timer", tests="tb.blocks.cpl_timer", params={"QP_COUNT": qps})
