@@ -378,48 +378,44 @@ module rnic_tx_segment_decide #(
       ctx_d.want     = ctx.high_want;
       ctx_d.psn      = ctx.high_psn;
     end
-    // A new message, or a flushed QP's block that is skipped.
+    // A new message, or a flushed QP's block that is skipped. (Icarus does not come to rest when the
+    // fields of the next context are read here.)
     if (!replay && (verdict == JOB || verdict == SKIP)) begin
-      ctx_d.high_reads = ctx_d.reads;
-      ctx_d.high_msgs  = ctx_d.msgs;
-      ctx_d.high_want  = ctx_d.want;
-      ctx_d.high_psn   = ctx_d.psn;
+      ctx_d.high_want = sq_next;
+      if (verdict == JOB) begin
+        ctx_d.high_reads = ctx.reads + 16'(job_read);
+        ctx_d.high_msgs  = ctx.msgs + 1'b1;
+        ctx_d.high_psn   = ctx.psn + job_psns;
+      end
     end
   end
 
   // Job
 
-  seg_job_t job;
+  logic [511:0] job_head;
+  logic [15:0]  job_pd;
+  logic [2:0]   job_mtu;
+  logic         job_oldest;
+  logic [23:0]  job_skip;
   logic     bank_q;
   logic [5:0] slot_q;
   logic     job_inline;
 
   assign job_inline = moves && (collecting ? held_inline_q : block.is_inline);
 
-  always_comb begin
-    job.qpn       = block.qpn;
-    job.kind      = job_kind;
-    job.status    = job_status;
-    job.head      = collecting ? held_head_q : block.data;
-    job.bank      = bank_q;
-    job.is_inline = job_inline;
-    job.slot      = slot_q;
-    job.msg_idx   = ctx.msgs;
-    job.read_slot = 4'(ctx.reads);
-    job.psn       = ctx.psn;
-    job.psns      = job_psns;
-    job.sq_first  = ctx.want;
-    job.sq_next   = sq_next;
-    job.pd        = collecting ? held_pd_q : block.pd;
-    job.path_mtu  = collecting ? held_mtu_q : block.path_mtu;
-    job.replay    = replay;
-    job.oldest    = ctx.msgs == block.msg_tail;
-    job.skip      = moves ? skip : '0;
-    job.sent      = ctx.sent;
-    job.context_after = ctx_d;
-  end
+  assign job_head   = collecting ? held_head_q : block.data;
+  assign job_pd     = collecting ? held_pd_q : block.pd;
+  assign job_mtu    = collecting ? held_mtu_q : block.path_mtu;
+  assign job_oldest = ctx.msgs == block.msg_tail;
+  assign job_skip   = moves ? skip : '0;
 
-  assign m_job_data        = job;
+  // A concatenation, because Icarus loops on a record that is put together of other records.
+  assign m_job_data = {
+    block.qpn, job_kind, job_status, job_head, bank_q, job_inline, slot_q,
+    ctx.msgs, 4'(ctx.reads), ctx.psn, job_psns, ctx.want, sq_next, job_pd, job_mtu,
+    replay, job_oldest, job_skip, ctx.sent, ctx_d
+  };
+
   assign line_write_en     = pop;
   assign line_write_bank   = bank_q;
   assign line_write_number = held_q;
