@@ -52,6 +52,7 @@ SMOKE_RECOVERY = "|".join(
 )
 
 
+@pytest.mark.slow
 def test_completer_recovery(sim: Sim) -> None:
     """Losses, waits and timers."""
     env = {"COCOTB_TEST_FILTER": SMOKE_RECOVERY} if sim.simulator == "icarus" else {}

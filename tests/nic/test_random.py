@@ -32,7 +32,8 @@ def test_random_traffic(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.nic
 def test_random_traffic_over_a_bad_wire(tmp_path: Path) -> None:
-    course = small_run(tmp_path, 4, faults="full", loss="0.05", corrupt="0.02", duplicate="0.02")
+    wire = {"loss": "0.05", "corrupt": "0.02", "duplicate": "0.02", "weather": "0"}
+    course = small_run(tmp_path, 4, faults="full", **wire)
     assert course.ok, course.why
     faults = course.summary["faults"]
     assert min(faults.get(kind, 0) for kind in ("loss", "duplicate")) > 0, faults
