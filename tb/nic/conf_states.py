@@ -417,10 +417,7 @@ async def another_rnr_timer_holds_from_the_next_nak_on(dut: Any) -> None:
 @cocotb.test()
 @covers("ROCE-190")
 async def numbers_have_24_bits(dut: Any) -> None:
-    """The command carries 24 bits of each; what a host leaves in the bits beside them is masked.
-
-    Here all the bits of the command that belong to no attribute are set.
-    """
+    """The command carries 24 bits of each: no larger number can be said, the largest wraps."""
     wire = await Wire.start(dut)
     conn = await wire.connect(state=Q.RESET)
     raw = {Q.INIT: INIT, Q.RTR: RTR, Q.RTS: RTS}
