@@ -244,6 +244,10 @@ module rnic_tx_segment_decide #(
       verdict = REWIND;
       if (!block.alive || block.flush) verdict = DROP;
       else if (same_busy)              verdict = WAIT;
+    end else if (follows && (past_stop || passed)) begin
+      // Since its head was looked at the host may have had the entry back.
+      if (!same_busy && past_stop) verdict = TO_HIGH;
+      else if (!same_busy)         verdict = TO_TAIL;
     end else if (follows) begin
       verdict = COLLECT;
       if (completes) begin
@@ -460,6 +464,7 @@ module rnic_tx_segment_decide #(
     end
     if (act && verdict == COLLECT) held_q <= held_q + 1'b1;
     if (act && (verdict == JOB || verdict == ABANDON)) held_q <= '0;
+    if (act && (verdict == TO_TAIL || verdict == TO_HIGH)) held_q <= '0;
     // The old life's entry must not be given back in the new one; one of a QP that goes back will
     // be fetched again.
     if (init_zero && init_qpn == held_qpn_q) held_q <= '0;

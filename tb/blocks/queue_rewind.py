@@ -10,7 +10,7 @@ from cocotb.handle import SimHandleBase
 
 from spec.codes import CqeStatus, Mtu, QpState
 from spec.layouts import FastRegWqe, WqeFlag, WrOp
-from spec.streams import MsgKind
+from spec.streams import MsgKind, MsgRecord
 from tb.blocks.queue_bench import Bench
 from tb.blocks.queue_doorbell import inline, send
 from tb.blocks.queue_host import Qp
@@ -231,6 +231,38 @@ async def what_is_acknowledged_meanwhile_is_not_sent_again(dut: SimHandleBase) -
 
 
 @cocotb.test()
+async def an_entry_is_acknowledged_while_its_second_half_is_fetched(dut: SimHandleBase) -> None:
+    """Its head was looked at before, the rest is the host's again: no bad entry, nothing sent."""
+    bench, peer = await start(dut)
+    for known in range(0, 120, 10):
+        # The ring's first block is the last of a page: an entry there comes in two bursts.
+        at = 0x10_0000 * 3 + 64 * 63
+        qp = await peer.create(1, path_mtu=int(Mtu.BYTES_256), sq_log=3, sq_base=at)
+        peer.post(qp, Work(op=WrOp.WRITE, sges=split(random.Random(known), 700, 5), rkey=3))
+        peer.post(qp, long_write(2))
+        peer.ring(qp)
+        await all_sent(bench, peer, qp)
+        before, reads = len(peer.log), bench.read_count
+        peer.go_back(1)
+        await bench.until(lambda n=reads: bench.read_count > n)
+        bench.latency = (400, 400)
+        await bench.cycles(known)
+        if len(peer.log) > before:
+            bench.latency = (3, 8)
+            await end(bench, peer, qp)
+            continue
+        peer.acknowledge(1, 5)
+        await bench.cycles(20)
+        bench.latency = (3, 8)
+        for _ in range(3):
+            peer.post(qp, long_write(1))
+        peer.ring(qp)
+        await end(bench, peer, qp)
+        mine = [psn for qpn, psn, _ in peer.log[before:] if qpn == 1]
+        assert mine == [5, 6, 7], mine
+
+
+@cocotb.test()
 async def doorbells_count_from_what_is_acknowledged(dut: SimHandleBase) -> None:
     """A full ring waits to be sent again; before its turn comes it is emptied, filled, rung for."""
     bench, peer = await start(dut)
@@ -331,6 +363,82 @@ async def behind_a_bad_entry_nothing_is_sent(dut: SimHandleBase, down: str) -> N
         assert kinds[2] == MsgKind.BAD
         assert all(kind == MsgKind.FLUSH for kind in kinds[3:])
         assert max(psn for qpn, psn, _ in peer.log if qpn == 1) == 31
+
+
+@cocotb.test()
+@cocotb.parametrize(broken=["one block", "the head", "the last block"])
+async def an_entry_that_cannot_be_read_again_ends_its_queue_pair(
+    dut: SimHandleBase, broken: str
+) -> None:
+    """It was sent before; its record becomes a bad one, and nothing behind it is sent again."""
+    bench, peer = await start(dut)
+    for wait in range(0, 60, 6):
+        qp = await peer.create(1, path_mtu=int(Mtu.BYTES_256))
+        works = [long_write(2), long_write(2), send(), long_write(9)]
+        if broken != "one block":
+            works[1] = Work(op=WrOp.WRITE, sges=split(random.Random(wait), 500, 12), rkey=3)
+        for work in works:
+            peer.post(qp, work)
+        peer.ring(qp)
+        await all_sent(bench, peer, qp)
+        state = peer.state[1]
+        line = 1 + (works[1].blocks - 1 if broken == "the last block" else 0)
+        bench.broken = {bench.cfg[1].sq_base + 64 * line}
+        again: list[tuple[int, MsgRecord]] = []
+
+        def recorded(qpn: int, index: int, record: MsgRecord, told: list = again) -> None:
+            if bench.msg_new:
+                peer._on_msg(qpn, index, record)
+                return
+            told.append((index, record))
+            peer.qps[qpn].flushing = True
+            peer.state[qpn].messages[index].kind = MsgKind.BAD
+
+        bench.on_msg = recorded
+        before = len(peer.log)
+        peer.go_back(1)
+        await bench.cycles(wait)
+        peer.go_back(1)
+        await bench.until(lambda told=again: told, what=peer.left())
+        for _ in range(3):
+            peer.post(qp, send())
+        peer.ring(qp)
+        await bench.until(lambda q=qp: not q.posted, what=peer.left())
+        await bench.cycles(100)
+        ((index, record),) = again
+        assert (index, record.kind, record.status) == (1, MsgKind.BAD, CqeStatus.LOC_QP_OP_ERR)
+        assert record.wr_id == works[1].wr_id or broken == "the head"
+        assert [message.kind for message in state.messages[4:]] == [MsgKind.FLUSH] * 3
+        assert max(psn for _, psn, _ in peer.log[before:]) < state.messages[1].first
+        bench.broken = set()
+        peer.acknowledge(1, 2)
+        peer.fail(qp)
+        await peer.finish()
+
+
+@cocotb.test()
+async def indices_and_numbers_wrap_while_it_repeats(dut: SimHandleBase) -> None:
+    """Entries and messages by 16 bits, PSNs by 24, all at one place."""
+    bench, peer = await start(dut)
+    qp = await peer.create(1, psn=(1 << 24) - 0x1_0000, path_mtu=int(Mtu.BYTES_256), sq_log=7)
+    while qp.producer < 0x1_0000 - 60:
+        while peer.room(qp) and qp.producer < 0x1_0000 - 60:
+            peer.post(qp, send())
+        peer.ring(qp)
+        await bench.until(lambda: not qp.posted and not qp.beats, what=peer.left())
+        await bench.until(lambda: peer.state[1].course == qp.producer, what=peer.left())
+        peer.acknowledge(1, qp.producer)
+    peer.auto, peer.loss, peer.rnr, peer.spurious, peer.patience = True, 0.05, 0.02, 0.002, 400
+    repeated = peer.state[1].repeated
+    while qp.producer < 0x1_0000 + 200:
+        work = random_work(bench.rng, qp.mtu, qp.producer, 1500)
+        if work.blocks <= peer.room(qp):
+            peer.post(qp, work)
+            peer.ring(qp)
+        await bench.cycles(bench.rng.choice((0, 3, 40)))
+    await peer.finish(400_000)
+    assert peer.state[1].repeated > repeated + 20
+    assert bench.events["bad"] == 0
 
 
 @cocotb.test()
