@@ -302,6 +302,7 @@ class TxPacket(Record):
     last: int = auto(1, "last segment of the packet")
     local_op: int = auto(1, "no packet: only the memory operation (LOCAL_INV, FAST_REG)")
     response: int = auto(1, "made by the responder")
+    again: int = auto(1, "of a read that was answered before: when its key is gone, nobody is told")
     qpn: int = auto(16, "own queue pair")
     msg_idx: int = auto(16, "requester: index of the message, for error reports")
     opcode: int = auto(8, "BTH opcode")

@@ -54,12 +54,13 @@ localparam int RSP_FLUSH_W = 98;
 localparam logic [1:0] RSP_REPLY_ACK = 2'd0;     // an acknowledge or a NAK
 localparam logic [1:0] RSP_REPLY_READ = 2'd1;    // a read
 localparam logic [1:0] RSP_REPLY_ATOMIC = 2'd2;  // an atomic
-localparam logic [1:0] RSP_REPLY_SETTLE = 2'd3;  // an acknowledge, if a NAK for its PSN waits
+// An acknowledge, if a NAK for its PSN waits; nothing, if it is a repeat that is forgotten.
+localparam logic [1:0] RSP_REPLY_SETTLE = 2'd3;
 
 // From retire to reply: what to answer.
 typedef struct packed {
   logic [1:0]  kind;      // RSP_REPLY_*
-  logic        again;     // read, atomic: a repeated one
+  logic        again;     // read, atomic, settle: a repeated one
   logic [3:0]  place;     // read, atomic: place in the resource table
   logic [15:0] qpn;       // queue pair
   logic [23:0] psn;       // first response PSN, or PSN of the acknowledge

@@ -40,12 +40,13 @@ typedef struct packed {
   logic [6:0]  beats;       // first: beats to consume
   logic [12:0] length;      // payload bytes
   logic [1:0]  fault;       // RxFault, should it be refused
+  logic        again;       // a read that was answered before: its queue pair survives a refused key
   logic        word;        // writes a number, not payload
   logic [1:0]  atomic;      // AtomicOp
   logic [1:0]  side;        // RX_SIDE_*
   logic [15:0] qpn;         // queue pair
 } rx_segment_t;
-localparam int RX_SEGMENT_W = 51;
+localparam int RX_SEGMENT_W = 52;
 
 // The numbers of a segment that is a word or an atomic.
 typedef struct packed {

@@ -255,29 +255,30 @@ localparam int MEM_RSP_W = 156;
 
 // The packet descriptor, one beat per payload segment (at least one); header fields count in the first beat.
 typedef struct packed {
-  mem_req_t mem;                   // 591:409 this segment
-  logic [5:0] inline_slot;         // 408:403 kind INLINE: slot of the inline buffer; payload starts at its byte 32
-  logic [63:0] compare;            // 402:339 AtomicETH compare
-  logic [63:0] swap;               // 338:275 AtomicETH swap or add; AtomicAckETH original value
-  logic [23:0] msn;                // 274:251 AETH
-  logic [7:0] syndrome;            // 250:243 AETH
-  logic [31:0] imm;                // 242:211 ImmDt, IETH as a number: ImmDt first wire byte in bits 7:0, IETH an R_Key
-  logic [31:0] reth_len;           // 210:179 RETH DMA length
-  logic [31:0] reth_rkey;          // 178:147 RETH, AtomicETH
-  logic [63:0] reth_va;            // 146:83 RETH, AtomicETH
-  logic [12:0] payload_len;        // 82:70 bytes of payload in the whole packet
-  logic ack_req;                   // 69:69 BTH AckReq
-  logic solicited;                 // 68:68 BTH SE
-  logic [23:0] psn;                // 67:44 BTH PSN
-  logic [7:0] opcode;              // 43:36 BTH opcode
-  logic [15:0] msg_idx;            // 35:20 requester: index of the message, for error reports
-  logic [15:0] qpn;                // 19:4 own queue pair
+  mem_req_t mem;                   // 592:410 this segment
+  logic [5:0] inline_slot;         // 409:404 kind INLINE: slot of the inline buffer; payload starts at its byte 32
+  logic [63:0] compare;            // 403:340 AtomicETH compare
+  logic [63:0] swap;               // 339:276 AtomicETH swap or add; AtomicAckETH original value
+  logic [23:0] msn;                // 275:252 AETH
+  logic [7:0] syndrome;            // 251:244 AETH
+  logic [31:0] imm;                // 243:212 ImmDt, IETH as a number: ImmDt first wire byte in bits 7:0, IETH an R_Key
+  logic [31:0] reth_len;           // 211:180 RETH DMA length
+  logic [31:0] reth_rkey;          // 179:148 RETH, AtomicETH
+  logic [63:0] reth_va;            // 147:84 RETH, AtomicETH
+  logic [12:0] payload_len;        // 83:71 bytes of payload in the whole packet
+  logic ack_req;                   // 70:70 BTH AckReq
+  logic solicited;                 // 69:69 BTH SE
+  logic [23:0] psn;                // 68:45 BTH PSN
+  logic [7:0] opcode;              // 44:37 BTH opcode
+  logic [15:0] msg_idx;            // 36:21 requester: index of the message, for error reports
+  logic [15:0] qpn;                // 20:5 own queue pair
+  logic again;                     // 4:4 of a read that was answered before: when its key is gone, nobody is told
   logic response;                  // 3:3 made by the responder
   logic local_op;                  // 2:2 no packet: only the memory operation (LOCAL_INV, FAST_REG)
   logic last;                      // 1:1 last segment of the packet
   logic first;                     // 0:0 first segment: starts a packet
 } tx_packet_t;
-localparam int TX_PACKET_W = 592;
+localparam int TX_PACKET_W = 593;
 
 // Sent by the transmit pipeline for a packet that failed, and for every local operation.
 typedef struct packed {

@@ -17,13 +17,14 @@ localparam logic [1:0] TX_CLASS_NAK   = 2'd3;
 typedef struct packed {
   logic [1:0]  ack_class;  // for statistics
   logic        exempt;     // the NAK for a failed response, or a CNP, which poison does not stop
+  logic        again;      // of a read that was answered before: its key may be gone, nobody is told
   logic        local_op;   // a result is due in any case
   logic        response;
   logic [23:0] psn;
   logic [15:0] msg_idx;
   logic [15:0] qpn;
 } tx_ticket_t;
-localparam int TX_TICKET_W = 61;
+localparam int TX_TICKET_W = 62;
 
 // One payload segment whose bytes are on their way to the landing buffer, or in the inline buffer.
 typedef struct packed {
@@ -38,7 +39,7 @@ typedef struct packed {
   logic        last;
   logic        first;
 } tx_segment_t;
-localparam int TX_SEGMENT_W = 93;
+localparam int TX_SEGMENT_W = 94;
 
 // The measures of a frame, known before its header is built.
 typedef struct packed {
@@ -71,6 +72,6 @@ typedef struct packed {
   logic        inl;        // take: the line comes from the inline buffer
   logic        take;       // a line is used
 } tx_step_t;
-localparam int TX_STEP_W = 113;
+localparam int TX_STEP_W = 114;
 
 `endif

@@ -18,6 +18,7 @@ module rnic_rsp_packet #(
   input  logic [63:0]            value,      // next byte of a read; original number of an atomic
   input  logic [12:0]            piece,      // bytes in this response
   input  logic                   finishes,   // it is the last
+  input  logic                   again,      // all of it was answered before
 
   // The acknowledge otherwise
   input  logic [23:0]            ack_psn,
@@ -72,6 +73,7 @@ module rnic_rsp_packet #(
     packet.syndrome = ack_syndrome;
     packet.msn      = ack_msn;
     if (has_job) begin
+      packet.again       = again;
       packet.psn         = job.psn;
       packet.payload_len = piece;
       packet.syndrome    = SYNDROME_ACK_NO_CREDITS;

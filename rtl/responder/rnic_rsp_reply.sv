@@ -9,7 +9,8 @@
 //
 // An acknowledge may wait for requests of its QP that are on their way through the receive
 // pipeline (there are, while check has promised more orders than came), until it covers
-// `ack_every` requests or `ack_delay` cycles are over. The last one never waits.
+// `ack_every` requests or `ack_delay` cycles are over. The last one never waits. A promised repeat
+// that is forgotten after all lets it go.
 //
 // Queue pairs with work stand in a ready list, each once, and send one packet per turn. An order
 // takes 2 cycles and goes before a turn, which takes 4. A turn begins when there is room for its
@@ -292,6 +293,7 @@ module rnic_rsp_reply #(
   logic        settles;      // and is answered by now
   logic [23:0] order_age;
   logic        newly_failed;
+  logic        forgotten;    // the order is a repeat that gets no answer
   logic        accepts;      // the order changes something
   logic        more_come;
   logic        hold;
@@ -304,8 +306,9 @@ module rnic_rsp_reply #(
   assign settles      = is_nak && order_age == '0;
   assign newly_failed = from_result_q && result.response && !ctx_read.dead;
   assign is_job       = order.kind == RSP_REPLY_READ || order.kind == RSP_REPLY_ATOMIC;
+  assign forgotten    = !from_result_q && order.kind == RSP_REPLY_SETTLE && order.again;
   assign is_ack       = order.kind == RSP_REPLY_ACK ? !keeps_nak
-                      : order.kind == RSP_REPLY_SETTLE && settles;
+                      : order.kind == RSP_REPLY_SETTLE && !order.again && settles;
   assign accepts      = !from_result_q && !ctx_read.dead && (is_job || is_ack);
   assign job_store    = stored && accepts && is_job;
 
@@ -344,7 +347,7 @@ module rnic_rsp_reply #(
                                ? SYNDROME_NAK_REMOTE_ACCESS : SYNDROME_NAK_REMOTE_OPERATION;
       end
     end else begin
-      if (order.kind != RSP_REPLY_SETTLE) ctx_store.orders = ctx_read.orders + 10'd1;
+      if (order.kind != RSP_REPLY_SETTLE || forgotten) ctx_store.orders = ctx_read.orders + 10'd1;
       if (accepts) begin
         ctx_store.msn = order.msn;
         if (is_job) begin
@@ -448,6 +451,7 @@ module rnic_rsp_reply #(
     .value,
     .piece        (piece_q),
     .finishes     (finishes_q),
+    .again        ((ctx_q.open & place_bit) == '0),
     .ack_psn      (ctx_q.ack_psn),
     .ack_syndrome (ctx_q.ack_syndrome),
     .ack_msn      (ctx_q.ack_msn),
@@ -494,7 +498,8 @@ module rnic_rsp_reply #(
   );
 
   assign store_hold = stored && hold && !listed_q[qpn_q];
-  assign store_list = stored && !hold && !listed_q[qpn_q] && (accepts || newly_failed);
+  assign store_list = stored && !hold && !listed_q[qpn_q]
+                   && (accepts || newly_failed || (forgotten && ctx_read.ack));
   assign due        = taking && due_valid && held_q[due_qpn] && !listed_q[due_qpn];
   assign list_in    = taking ? due_qpn : qpn_q;
   assign list_push  = taking ? due : sent ? more : store_list;

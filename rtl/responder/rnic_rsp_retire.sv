@@ -156,6 +156,7 @@ module rnic_rsp_retire #(
   logic [16:0]         failed;       // valid, index of the entry
   logic [16:0]         failed_q;
   logic                fails;
+  logic                forgotten;    // a repeated read whose key is gone
   logic                ends;
 
   assign poisoned = poison_q[poison_qpn];
@@ -195,7 +196,11 @@ module rnic_rsp_retire #(
                   && (retire.opcode == OPCODE_RC_SEND_LAST_INV
                    || retire.opcode == OPCODE_RC_SEND_ONLY_INV);
   assign fails     = done.fault != RX_FAULT_NONE;
-  assign ends      = !flushing_q && !poison_now_q && (fails || retire.fatal);
+  // It was accepted in its time, and is answered by now or about to be: the key, which was good
+  // then, may be taken back as soon as the reader has its data, and a repeat come later than that.
+  // Nothing is said (rocev2 4.6). A repeated atomic asks for no memory.
+  assign forgotten = done.fault == RX_FAULT_KEY && retire.reply && retire.kind == RETIRE_KIND_READ;
+  assign ends      = !flushing_q && !poison_now_q && ((fails && !forgotten) || retire.fatal);
   assign is_failed = failed_q == {1'b1, flushing_q ? flush.index : retire.wqe_index};
 
   assign fault_status   = done.fault == RX_FAULT_BUS       ? CQE_STATUS_LOC_QP_OP_ERR
@@ -261,7 +266,8 @@ module rnic_rsp_retire #(
     reply.value    = retire.kind == RETIRE_KIND_ATOMIC ? done.original : retire.reth_va;
     reply.rkey     = retire.reth_rkey;
     reply.length   = retire.reth_len;
-    if (fails)                                   reply.kind = RSP_REPLY_ACK;
+    if (forgotten)                               reply.kind = RSP_REPLY_SETTLE;
+    else if (fails)                              reply.kind = RSP_REPLY_ACK;
     else if (retire.kind == RETIRE_KIND_READ)    reply.kind = RSP_REPLY_READ;
     else if (retire.kind == RETIRE_KIND_ATOMIC)  reply.kind = RSP_REPLY_ATOMIC;
     else if (!retire.reply)                      reply.kind = RSP_REPLY_SETTLE;

@@ -375,6 +375,7 @@ module rnic_rx #(
     asked.beats  = seg.payload_beats;
     asked.length = is_mod || by_number ? '0 : mem.length;
     asked.fault  = RX_FAULT_LOCAL_KEY;
+    asked.again  = seg.first && retire.kind == RETIRE_KIND_READ && retire.reply;
     asked.word   = mem.kind == SEG_KIND_WORD;
     asked.atomic = seg.atomic;
     asked.side   = seg_side;

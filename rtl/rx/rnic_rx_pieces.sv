@@ -6,7 +6,8 @@
 //
 // After a refused segment its queue pair is dead on that side (requests or responses): the rest of
 // the frame and all later frames move nothing and have no fault, until init. Whoever wants to know
-// before the next frame asks `dead_rd`, when nothing is inside.
+// before the next frame asks `dead_rd`, when nothing is inside. A repeated read whose key was taken back
+// since it was answered has a fault like any other, but nobody dies of it: the responder forgets it.
 //
 // A burst that touches a line with an atomic under way waits here for its end; so does an atomic that
 // finds no room. While atomics are under way a burst takes a second cycle, to be compared with them.
@@ -209,7 +210,7 @@ module rnic_rx_pieces #(
                && (m_atomic_ready || !atomic);
   assign fire   = valid && room && clear;
   assign leaves = fire && !more;
-  assign kill   = fire && !dead && refused;
+  assign kill   = fire && !dead && refused && !seg.again;
 
   assign m_move_valid   = fire;
   assign m_record_valid = fire;

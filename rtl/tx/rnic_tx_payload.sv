@@ -66,6 +66,7 @@ module rnic_tx_payload #(
     first_ticket.exempt   = pkt.opcode == OPCODE_CNP
                          || (is_ack && (syndrome == SYNDROME_NAK_REMOTE_ACCESS
                                         || syndrome == SYNDROME_NAK_REMOTE_OPERATION));
+    first_ticket.again    = pkt.again;
     first_ticket.local_op = pkt.local_op;
     first_ticket.response = pkt.response;
     first_ticket.psn      = pkt.psn;
@@ -118,7 +119,7 @@ module rnic_tx_payload #(
   assign s_rsp_ready   = take;
   assign reserve_en    = take && reads;
 
-  assign poison_set_en   = take && refused && !poisoned;
+  assign poison_set_en   = take && refused && !poisoned && (rsp.bus_error || !ticket.again);
   assign poison_set_bits = poison | (ticket.response ? 2'b10 : 2'b01);
 
   always_ff @(posedge clk) begin

@@ -2,8 +2,9 @@
 //
 // A packet that failed poisons its queue pair; later packets of it are dropped without a word,
 // so that no acknowledge passes a response that was not sent; the NAK for it, and CNPs, go. The
-// failed packet, and every local operation, leave a result. `drop` answers
-// in the same cycle. The rest of the pipeline starts a packet only while `result_room` is up.
+// failed packet, and every local operation, leave a result. A response of a read that was answered
+// before may find its key taken back since: it is dropped, nothing else. `drop` answers in the same
+// cycle. The rest of the pipeline starts a packet only while `result_room` is up.
 `include "streams.svh"
 `include "codes.svh"
 `include "tx.svh"
@@ -47,6 +48,7 @@ module rnic_tx_verdict (
   tx_ticket_t ticket;
   tx_result_t result;
   logic       poisoned;
+  logic       fails;        // and somebody is told
   logic       report;
   logic       result_ready;
 
@@ -56,9 +58,10 @@ module rnic_tx_verdict (
   assign poison_qpn = ticket.qpn;
   assign poisoned   = !ticket.exempt && (ticket.response ? poison[1] : poison[0]);
   assign end_drop   = end_bad || poisoned;
-  assign report     = end_en && !poisoned && (end_bad || ticket.local_op);
+  assign fails      = end_bad && !(ticket.again && end_fault == TX_FAULT_KEY);
+  assign report     = end_en && !poisoned && (fails || ticket.local_op);
 
-  assign poison_set_en   = end_en && end_bad && !poisoned;
+  assign poison_set_en   = end_en && fails && !poisoned;
   assign poison_set_bits = poison | (ticket.response ? 2'b10 : 2'b01);
 
   always_comb begin

@@ -205,7 +205,7 @@ class Bench:
         self.executed += bool(beats[0].atomic)
         moves = beats[0].mem.length or beats[0].mem.span or beats[-1].mem.op
         fault = self.fault(outcome) if moves else RxFault.NONE
-        if fault:
+        if fault and not self.model.forgets(outcome, fault):
             self.unchecked.add(outcome.hdr.qpn)
         when = get_sim_time("ns") + random.randint(1, self.move_time) * CLOCK_NS
         if self.moving:

@@ -362,6 +362,8 @@ class Model:
                 self._complete(qp, out.entry, CqeStatus.WR_FLUSH_ERR)
             return None
         status = out.fatal
+        if self.forgets(out, fault):
+            return None
         if fault:
             status = self._faulted(out, fault)
         if status is not None:
@@ -377,6 +379,13 @@ class Model:
         if out.order.kind == "atomic":
             out.order.value = out.order.first.value if out.order.first else original
         return out.order
+
+    @staticmethod
+    def forgets(out: Outcome, fault: RxFault) -> bool:
+        """The key of a read that is asked for again is gone: as if nobody had asked (4.6)."""
+        order = out.order
+        again = order is not None and order.kind == "read" and order.first is not None
+        return again and fault == RxFault.KEY
 
     @staticmethod
     def _faulted(out: Outcome, fault: RxFault) -> CqeStatus:

@@ -61,17 +61,69 @@ async def refused_key_fails_in_request_order(dut, opcode):
 
 
 @cocotb.test()
-async def repeated_read_has_its_key_checked_again(dut):
+async def repeated_read_whose_key_is_gone_is_forgotten(dut):
+    """It was answered in its time, and its key taken back since; the connection goes on."""
     bench = await Bench.start(dut)
-    qp = await bench.create_qp(1)
-    bench.request(qp, READ, reth_len=100)
+    qp = await bench.create_qp(1, path_mtu=1)
+    bench.request(qp, READ, reth_len=700)
     bench.request(qp, WRITE_ONLY, ack_req=1)
     await bench.settle()
+    count = len(bench.packets[1])
     bench.fault = lambda out: RxFault.KEY
-    again(bench, qp, qp.table[0])
+    for skip in (0, 1, 2):
+        again(bench, qp, qp.table[0], skip)
     await bench.settle()
-    nak = bench.packets[1][-1]
-    assert (nak.syndrome, nak.psn, nak.msn) == (0x62, qp.table[0].psn, 2)
+    assert len(bench.packets[1]) == count
+    bench.fault = lambda out: RxFault.NONE
+    bench.request(qp, WRITE_ONLY, 8, reth_len=8, ack_req=1)
+    bench.request(qp, READ, reth_len=300)
+    bench.request(qp, ADD, reth_va=16)
+    again(bench, qp, qp.table[0], 1)
+    await bench.settle()
+    assert len(bench.packets[1]) >= count + 2 + 1 + 2
+    bench.check(qp)
+
+
+@cocotb.test()
+async def forgotten_repeat_leaves_the_first_answer_alone(dut):
+    """What happens to that is decided when its own packets are made."""
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1, path_mtu=1)
+    bench.request(qp, READ, reth_len=256 * 20)
+    await bench.until(lambda: len(bench.packets.get(1, [])) >= 5)
+    bench.sinks["m_pkt"].paused = True
+    bench.fault = lambda out: RxFault.KEY if out.hdr.opcode == READ else RxFault.NONE
+    again(bench, qp, qp.table[0], skip=2)
+    bench.request(qp, WRITE_ONLY, ack_req=1)
+    await cycles(dut, 100)
+    bench.sinks["m_pkt"].paused = False
+    await bench.settle()
+    stream = [(0x0D, 0), *[(0x0E, n) for n in range(1, 19)], (0x0F, 19), (ACK, 20)]
+    assert psns(bench, qp) == stream
+    bench.check(qp)
+
+
+@cocotb.test()
+async def only_what_was_answered_to_its_end_may_fail_unseen(dut):
+    """A reader that never had all of it is told when it cannot be had."""
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1, path_mtu=1)
+    bench.request(qp, READ, reth_len=256 * 8)
+    await bench.until(lambda: len(bench.packets.get(1, [])) >= 3)
+    bench.sinks["m_pkt"].paused = True
+    again(bench, qp, qp.table[0], skip=1)
+    await cycles(dut, 100)
+    bench.sinks["m_pkt"].paused = False
+    await bench.settle()
+    assert not any(packet.again for packet in bench.packets[1])
+    count = len(bench.packets[1])
+    again(bench, qp, qp.table[0], skip=4)
+    await bench.settle()
+    assert [packet.again for packet in bench.packets[1][count:]] == [1] * 4
+    bench.request(qp, READ, reth_len=10)
+    bench.request(qp, WRITE_ONLY, ack_req=1)
+    await bench.settle()
+    assert [packet.again for packet in bench.packets[1][count + 4 :]] == [0, 0]
     bench.check(qp)
 
 
@@ -128,6 +180,19 @@ async def repeated_atomic_is_answered_and_not_executed(dut):
     assert len(answers) == 21
     assert {(p.psn, p.swap) for p in answers} == {(qp.table[0].psn, qp.table[0].value)}
     assert bench.executed == 1
+    bench.check(qp)
+
+
+@cocotb.test()
+async def repeated_atomic_needs_no_key(dut):
+    bench = await Bench.start(dut)
+    qp = await bench.create_qp(1)
+    bench.request(qp, SWAP, reth_va=16)
+    await bench.settle()
+    bench.fault = lambda out: RxFault.KEY  # of whatever is looked at
+    again(bench, qp, qp.table[0])
+    await bench.settle()
+    assert [packet.opcode for packet in bench.packets[1]] == [ATOMIC_ACK] * 2
     bench.check(qp)
 
 

@@ -87,6 +87,26 @@ async def acknowledge_waits_no_longer_than_allowed(dut, delay):
 
 
 @cocotb.test()
+async def nobody_waits_for_a_repeat_that_is_forgotten(dut):
+    bench = await Bench.start(dut)
+    bench.set_ack_wait(100, 60_000)
+    qp = await bench.create_qp(1)
+    old = bench.request(qp, READ, reth_len=10).hdr
+    await bench.settle()
+    bench.moves = False
+    bench.fault = lambda out: RxFault.KEY if out.hdr.opcode == READ else RxFault.NONE
+    last = bench.request(qp, WRITE_ONLY, ack_req=1)
+    fields = {"psn": old.psn, "reth_va": old.reth_va, "reth_rkey": old.reth_rkey}
+    bench.request(qp, READ, reth_len=10, **fields)
+    await bench.until(lambda: not bench.expected)
+    bench.moves = True
+    await bench.moved()
+    await cycles(dut, 30)
+    assert (bench.packets[1][-1].opcode, bench.packets[1][-1].psn) == (0x11, last.hdr.psn)
+    bench.check(qp)
+
+
+@cocotb.test()
 @cocotb.parametrize(opcode=[READ, SEND_ONLY])
 async def read_or_nak_lets_no_acknowledge_wait(dut, opcode):
     bench = await Bench.start(dut)

@@ -10,7 +10,7 @@ import os
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import cocotb
@@ -29,6 +29,7 @@ from spec.streams import (
     MemReq,
     QpInit,
     QpInitOp,
+    RetireKind,
     RxDone,
     RxFault,
     RxHeader,
@@ -192,6 +193,7 @@ class RxBench:
         self.done: list[tuple[str, int, RxFault]] = []
         self.originals: dict[int, int] = {}  # psn -> number found by an atomic
         self.numbers: dict[int, Numbers] = {}  # psn -> what its work brings along
+        self.reading: dict[int, bool] = {}  # psn of a READ request -> whether it is a repeat
         self.frames_seen: list[int] = []
         self.rdma_frames = 0
         self.ce_frames = 0
@@ -341,6 +343,7 @@ class RxBench:
         self.wire_cycles.clear()
         self.originals.clear()
         self.numbers.clear()
+        self.reading.clear()
         self.memory = Memory()
 
     # The QP logic
@@ -357,6 +360,9 @@ class RxBench:
                 retire = RxRetire(
                     psn=header.psn, qpn=header.qpn, swap=numbers.swap, compare=numbers.compare
                 )
+                if header.psn in self.reading:
+                    repeated = int(self.reading[header.psn])
+                    retire = replace(retire, kind=RetireKind.READ, reply=repeated)
                 work = RxWork(
                     first=int(first),
                     last=int(n == len(parts) - 1),

@@ -23,7 +23,7 @@ from tb.blocks.rx_packets import (
     segment,
     write_packet,
 )
-from tb.model.headers import Aeth, Bth, Packet
+from tb.model.headers import Aeth, Bth, Packet, Reth
 from tb.model.opcodes import Op
 from tb.streams import STALL_NAMES
 
@@ -160,6 +160,31 @@ async def nothing_is_invalidated_behind_a_refusal(dut, list_latency, dies, same_
     bench.send(write_packet(0, TARGET, bytes(100), OTHER_QPN))
     await bench.settle(1)
     assert len(bench.key_writes) == 1
+
+
+@cocotb.test()
+@cocotb.parametrize(repeated=[False, True])
+async def nobody_dies_of_a_repeated_read_whose_key_is_gone(dut, repeated):
+    """A first read that is refused kills; a repeated one leaves its fault and nothing else."""
+    bench = await RxBench.start(dut, stall="half")
+    bench.keys[9] = FAST_ENTRY.to_int()
+    payload = random.randbytes(100)
+    read = segment(TARGET, 0, RKEY ^ 1, span=1000, access=Access.REMOTE_READ)
+    invalidate = MemReq(op=KeyOp.INVALIDATE, token=FAST, pd=7)
+    plans = {0: [read], 1: [segment(TARGET, 100)], 2: [segment(TARGET + 200, 100), invalidate]}
+    bench.plan = lambda header: plans[header.psn]
+    bench.reading[0] = repeated
+    bench.send(Packet(Bth(Op.READ_REQUEST, QPN, psn=0), reth=Reth(TARGET, RKEY ^ 1, 1000)))
+    for psn in (1, 2):
+        bench.send(write_packet(psn, TARGET, payload))
+    await bench.settle(3)
+    assert [fault for *_, fault in bench.done] == [RxFault.KEY, RxFault.NONE, RxFault.NONE]
+    expected = Memory()
+    if repeated:
+        expected.put(TARGET, payload)
+        expected.put(TARGET + 200, payload)
+    assert bench.memory.same_as(expected)
+    assert len(bench.key_writes) == repeated
 
 
 @cocotb.test()

@@ -507,9 +507,9 @@ def scramble(beat: TxPacket) -> TxPacket:
     """A later beat of a packet: only mem and last count."""
     return replace(
         beat, qpn=random.getrandbits(4), response=random.getrandbits(1), opcode=ACK,
-        local_op=0, psn=random.getrandbits(24), msg_idx=random.getrandbits(16),
-        payload_len=random.getrandbits(13), reth_va=random.getrandbits(64),
-        imm=random.getrandbits(32),
+        again=random.getrandbits(1), local_op=0, psn=random.getrandbits(24),
+        msg_idx=random.getrandbits(16), payload_len=random.getrandbits(13),
+        reth_va=random.getrandbits(64), imm=random.getrandbits(32),
     )  # fmt: skip
 
 

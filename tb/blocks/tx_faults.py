@@ -187,6 +187,30 @@ async def responses_stop_alone_and_their_nak_goes(dut, nak):
 
 
 @cocotb.test()
+@cocotb.parametrize(latency=(0, 120))
+async def an_answer_given_before_may_find_its_key_gone(dut, latency):
+    """It is dropped and nobody told; memory that fails ends the queue pair all the same."""
+    bench = await start(dut)
+    bench.host.latency = latency
+
+    def answer(va: int, key: int = REMOTE, again: int = 1) -> Job:
+        segment = bench.segment(key, va, 64, Access.REMOTE_READ)
+        return bench.job(1, READ_ONLY, [segment], again=again)
+
+    def ack() -> Job:
+        return bench.job(1, ACK, [], syndrome=Syndrome.ACK_NO_CREDITS)
+
+    gone = silent(*(answer(0x7000_0000, REGION) for _ in range(3)))
+    await run(bench, [answer(64), *gone, answer(0), ack(), *silent(answer(0x7000_0000, REGION))])
+    await run(bench, [ack(), answer(5, again=0)])
+    job = fails(answer(BAD_PAGE * PAGE), BUS)
+    await run(bench, [*silent(answer(0x7000_0000, REGION)), job, *silent(answer(0), ack())])
+    await bench.init_qp(1)
+    wrong = fails(answer(0x7000_0000, REGION, again=0), KEY)
+    await run(bench, [wrong, *silent(answer(0), ack())])
+
+
+@cocotb.test()
 async def local_operations_take_their_place(dut):
     bench = await start(dut)
     fresh = FAST << 8 | 0x77

@@ -326,8 +326,9 @@ class Responder:
             return [self._aeth(Op.READ_RESPONSE_ONLY, psn)]
         try:
             return self._read_responses(packet)
-        except Refused as refusal:
-            return self._refuse(packet, refusal)
+        except Refused:  # the key, taken back since the first answer
+            self.qp.drops[Drop.STALE] += 1
+            return []
 
     def _matches(self, entry: Remembered, packet: Packet, shape: Shape) -> bool:
         psn = packet.bth.psn

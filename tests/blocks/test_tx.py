@@ -19,6 +19,7 @@ SMOKE = "|".join(
         "failed_check.*latency=0/pieces=2",
         "bus_error.*latency=0/pieces=3",
         "responses_stop",
+        "an_answer_given_before.*latency=0",
         "local_operations",
         "soup/latency=0/stall=half",
         "reset_in_mid_packet/wait=(20|71)",

@@ -600,6 +600,18 @@ def test_duplicate_read_is_answered_again_from_memory_if_it_matches() -> None:
     assert stranger.pair.qb.drops[Drop.STALE] == 3
 
 
+def test_duplicate_read_whose_key_is_gone_is_dropped() -> None:
+    stranger = Stranger()
+    read = (Op.READ_REQUEST, {"reth": stranger.reth(600)})
+    assert len(stranger.ask(read)) == 3
+    stranger.pair.qb.memory.deregister(stranger.mb.key)
+    assert stranger.ask(read, psn=PSN) == []
+    assert stranger.pair.qb.drops[Drop.STALE] == 1
+    assert stranger.pair.qb.state is State.RTS
+    (nak,) = stranger.ask(read, psn=PSN + 3)
+    assert nak.aeth == Aeth(0x62, 1)
+
+
 def test_forgotten_atomic_is_dropped() -> None:
     stranger = Stranger(max_dest_rd_atomic=2)
     atomic = (Op.FETCH_ADD, {"atomic_eth": AtomicEth(B_BASE, stranger.mb.key, 1)})
