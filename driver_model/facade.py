@@ -26,7 +26,7 @@ from driver_model.objects import NdkObject
 from driver_model.out_of_band import OutOfBandEndpoint, OutOfBandPath
 from driver_model.pd import Pd
 from driver_model.qp import Qp
-from driver_model.srq import Srq
+from driver_model.srq import Srq, SrqNotification
 from driver_model.status import Status
 
 ALL_RIGHTS = MrFlag.ALLOW_LOCAL_WRITE | MrFlag.ALLOW_REMOTE_READ | MrFlag.ALLOW_REMOTE_WRITE
@@ -167,12 +167,19 @@ class Facade:
         )
         return waited
 
-    async def create_srq(self, pd: Pd, depth: int, max_sge: int = 3) -> Srq:
-        """A shared receive queue without notifications."""
+    async def create_srq(
+        self,
+        pd: Pd,
+        depth: int,
+        max_sge: int = 3,
+        threshold: int = 0,
+        notification: SrqNotification | None = None,
+    ) -> Srq:
+        """A shared receive queue; `notification` gets None and a status."""
         srq: Srq = await self._create(
             "create SRQ",
             lambda completed, out: pd.create_srq(
-                depth, max_sge, 0, None, None, None, completed, None, out
+                depth, max_sge, threshold, notification, None, None, completed, None, out
             ),
         )
         return srq
@@ -240,6 +247,10 @@ class Facade:
     async def resize_cq(self, waited: WaitedCq, depth: int) -> None:
         """Change the depth of a completion queue."""
         await self._request("resize CQ", lambda done: waited.cq.resize_cq(depth, done, None))
+
+    async def modify_srq(self, srq: Srq, depth: int = 0, threshold: int = 0) -> None:
+        """Change depth or threshold of a shared receive queue; 0 leaves one as it is."""
+        await self._request("modify SRQ", lambda done: srq.modify_srq(depth, threshold, done, None))
 
     async def close(self, *objects: NdkObject) -> None:
         """Close one object after the other, each to its end."""

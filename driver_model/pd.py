@@ -90,12 +90,14 @@ class Pd(NdkObject):
         srq: Out[Srq],
     ) -> Status:
         """NdkCreateSrq; the affinity is a hint that one event queue cannot take."""
-        del affinity, srq, srq_notification, srq_notification_context
+        del affinity, srq
         return Srq.create(
             self,
             srq_depth,
             max_receive_request_sge,
             notify_threshold,
+            srq_notification,
+            srq_notification_context,
             create_completion,
             request_context,
         )

@@ -25,6 +25,7 @@ rtl/csr/rnic_stats.sv
 rtl/csr/rnic_csr.sv
 rtl/csr/rnic_csr_reset.sv
 rtl/event/rnic_event.sv
+rtl/host/rnic_host_owed.sv
 rtl/stream/stream_register.sv
 rtl/host/rnic_host_read.sv
 rtl/host/rnic_host_write.sv

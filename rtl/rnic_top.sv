@@ -174,6 +174,10 @@ module rnic_top #(
   logic              cq_ready;
   logic              admin_ready;
   logic              eq_overflow;
+  logic              host_unanswered;
+  logic              host_unsent;
+  logic              host_forget;
+  logic              host_owes;
 
   localparam int EVENT_SOURCES = 4;  // what may happen in one cycle under one name
   logic [EVENT_SOURCES-1:0][STAT_COUNT-1:0] stat_events;
@@ -181,7 +185,7 @@ module rnic_top #(
   logic [12:0]                              stat_rx_bytes;
   logic [12:0]                              stat_rdma_bytes;
 
-  assign status = {16'd0, 8'd0, 6'd0, eq_overflow,
+  assign status = {16'd0, 8'd0, 5'd0, host_owes, eq_overflow,
                    keys_ready && qp_ready && cq_ready && admin_ready && !stopping};
 
   rnic_csr #(
@@ -255,17 +259,16 @@ module rnic_top #(
     .clk,
     .rst,
     .soft_reset_en,
-    .read_start_en  (m_axi_arvalid && m_axi_arready),
-    .read_end_en    (m_axi_rvalid && m_axi_rready && m_axi_rlast),
-    .write_start_en (m_axi_awvalid && m_axi_awready),
-    .write_end_en   (m_axi_bvalid && m_axi_bready),
-    .pending        (m_axi_arvalid || m_axi_awvalid || m_axi_wvalid),
+    .unanswered  (host_unanswered),
+    .pending     (m_axi_arvalid || m_axi_awvalid || m_axi_wvalid || host_unsent),
+    .tick_cycles (timebase.ack_tick),
     .tx_busy,
-    .rx_beat_en     (s_axis_rx_tvalid && s_axis_rx_tready),
-    .rx_last        (s_axis_rx_tlast),
+    .rx_beat_en  (s_axis_rx_tvalid && s_axis_rx_tready),
+    .rx_last     (s_axis_rx_tlast),
     .stopping,
+    .forget_en   (host_forget),
     .core_rst,
-    .skip           (rx_skip)
+    .skip        (rx_skip)
   );
 
   // Frames and interrupts on offer outlive a soft reset.
@@ -343,6 +346,32 @@ module rnic_top #(
   logic [WRITERS-1:0]                       wr_done_en;
   logic                                     wr_done_error;
 
+  // Answers from before a soft reset do not reach the core.
+
+  logic r_keep;
+  logic b_keep;
+
+  rnic_host_owed #(
+    .CLIENTS (READERS)
+  ) u_host_owed (
+    .clk,
+    .rst,
+    .ar_en      (m_axi_arvalid && m_axi_arready),
+    .ar_id      (m_axi_arid),
+    .r_en       (m_axi_rvalid && m_axi_rready),
+    .r_id       (m_axi_rid),
+    .r_last     (m_axi_rlast),
+    .aw_en      (m_axi_awvalid && m_axi_awready),
+    .w_last_en  (m_axi_wvalid && m_axi_wready && m_axi_wlast),
+    .b_en       (m_axi_bvalid && m_axi_bready),
+    .forget_en  (host_forget),
+    .r_keep,
+    .b_keep,
+    .unanswered (host_unanswered),
+    .unsent     (host_unsent),
+    .owes       (host_owes)
+  );
+
   rnic_host_read #(
     .CLIENTS (READERS)
   ) u_host_read (
@@ -364,7 +393,7 @@ module rnic_top #(
     .m_axi_rdata,
     .m_axi_rresp,
     .m_axi_rlast,
-    .m_axi_rvalid,
+    .m_axi_rvalid (m_axi_rvalid && r_keep),
     .m_axi_rready
   );
 
@@ -395,7 +424,7 @@ module rnic_top #(
     .m_axi_wready,
     .m_axi_bid,
     .m_axi_bresp,
-    .m_axi_bvalid,
+    .m_axi_bvalid (m_axi_bvalid && b_keep),
     .m_axi_bready
   );
 
@@ -1269,6 +1298,7 @@ module rnic_top #(
   logic [QP_WATCH_W-1:0]   watch_data;
   logic                    watch_valid;
   logic                    watch_ready;
+  logic                    qp_drained;
   logic [EVENT_REQ_W-1:0]  drained_event_data;
   logic                    drained_event_valid;
   logic                    drained_event_ready;
@@ -1299,6 +1329,8 @@ module rnic_top #(
     .init_data,
     .init_valid    (init_valid[INIT_DRAINED]),
     .init_ready    (init_ready[INIT_DRAINED]),
+    .rd_qpn        (qp_rd_qpn[QP_ADMIN][15:0]),
+    .rd_drained    (qp_drained),
     .m_event_data  (drained_event_data),
     .m_event_valid (drained_event_valid),
     .m_event_ready (drained_event_ready)
@@ -1460,6 +1492,7 @@ module rnic_top #(
     .cq_index_en    (admin_cq_index_en),
     .cq_index       (admin_cq_index),
     .admin_status,
+    .port_mtu       (port.mtu),
     .m_dma_data     (rd_req_data[RD_ADMIN]),
     .m_dma_valid    (rd_req_valid[RD_ADMIN]),
     .m_dma_ready    (rd_req_ready[RD_ADMIN]),
@@ -1477,6 +1510,7 @@ module rnic_top #(
     .m_irq_ready    (admin_irq_ready),
     .qp_rd_qpn      (qp_rd_qpn[QP_ADMIN]),
     .qp_rd_cfg      (qp_rd_cfg[QP_ADMIN]),
+    .qp_rd_drained  (qp_drained),
     .m_qp_data      (qp_write_data),
     .m_qp_valid     (qp_write_valid),
     .m_qp_ready     (qp_write_ready),

@@ -131,7 +131,10 @@ class CommandReg(Register):
     ADDRESS: ClassVar[int] = 0x044
     KIND: ClassVar[RegisterKind] = WO
     soft_reset: int = bits(
-        0, 1, "forget all objects, as after power-up; registers keep their values"
+        0,
+        1,
+        "forget all objects, as after power-up; registers keep their values; answers of the host "
+        "are waited for, but no longer than 16384 ACK ticks",
     )
 
 
@@ -143,6 +146,11 @@ class StatusReg(Register):
     KIND: ClassVar[RegisterKind] = RO
     ready: int = bits(0, 1, "tables are initialised, commands may be given")
     fatal: int = bits(1, 1, "an error that only a reset ends")
+    host_owes: int = bits(
+        2,
+        1,
+        "the host has not answered all that began before a soft reset; keep that memory until it has",
+    )
     fatal_cause: int = bits(8, 8, "number of the block that gave up")
 
 
@@ -175,7 +183,9 @@ class PortReg(Register):
     """The Ethernet port."""
 
     ADDRESS: ClassVar[int] = 0x058
-    mtu: int = bits(0, 16, "largest IP packet; a longer one is dropped as LONG", default=4200)
+    mtu: int = bits(
+        0, 16, "largest IP packet; a path MTU must leave 96 of it for headers", default=4200
+    )
     promiscuous: int = bits(16, 1, "raw queue takes frames for every MAC")
     all_multicast: int = bits(17, 1, "raw queue takes frames for every group", default=1)
 
@@ -205,7 +215,9 @@ class CongestionReg(Register):
 
     ADDRESS: ClassVar[int] = 0x068
     ecn: int = bits(
-        0, 1, "requests and read responses carry ECT(0), whatever ECN the AV says; all else as the AV"
+        0,
+        1,
+        "requests and read responses carry ECT(0), whatever ECN the AV says; all else as the AV",
     )
     cnp: int = bits(1, 1, "packets marked CE or FECN are answered with CNPs", default=1)
     dcqcn: int = bits(2, 1, "received CNPs slow their queue pair down (DCQCN)")
@@ -350,9 +362,7 @@ class DcqcnBytesReg(Register):
     """DCQCN: when a queue pair grows faster by bytes."""
 
     ADDRESS: ClassVar[int] = 0x0B4
-    count: int = bits(
-        0, 31, "B: bytes sent to an increase; 0: never", default=10_000_000
-    )
+    count: int = bits(0, 31, "B: bytes sent to an increase; 0: never", default=10_000_000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class AxiMemory:
         self.memory = memory
         self.timing = timing or Timing()
         self.faults: list[Fault] = []
+        self.silent = False  # takes everything and answers nothing
         self.counters = Counters()
         self.on_violation: Callable[[AssertionError], None] = self._raise
         self._random = random.Random(seed)
@@ -75,6 +76,11 @@ class AxiMemory:
     def signal(self, name: str) -> Any:
         """A port of this bus."""
         return getattr(self._dut, f"{self._prefix}_{name}")
+
+    @property
+    def unanswered(self) -> tuple[int, int]:
+        """Reads and writes taken, but not answered to their end."""
+        return len(self._reads), len(self._answers)
 
     @property
     def idle(self) -> bool:
@@ -225,7 +231,8 @@ class AxiMemory:
         if self._b_shown:
             return
         burst = None
-        if self._answers and not (self._b_stall and self._random.random() < self._b_stall):
+        stalled = self.silent or (self._b_stall and self._random.random() < self._b_stall)
+        if self._answers and not stalled:
             burst = self._pick(self._answers, now, stick=False)
         if burst is None:
             self._show("bvalid", 0)
@@ -277,7 +284,8 @@ class AxiMemory:
         if self._r_shown:
             return
         burst = None
-        if self._reads and not (self._r_stall and self._random.random() < self._r_stall):
+        stalled = self.silent or (self._r_stall and self._random.random() < self._r_stall)
+        if self._reads and not stalled:
             burst = self._pick(self._reads, now, stick=not self.timing.interleave)
         if burst is None:
             self._show("rvalid", 0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from driver_model.device import Device
 from driver_model.hw.admin import Answered, Command, CommandQueue
+from driver_model.hw.congestion import Congestion
+from driver_model.hw.counters import COUNTERS, read_counter
 from driver_model.hw.events import EventQueue
 from driver_model.hw.fault import AdapterFault
 from driver_model.hw.numbers import KeyPool, NumberPool
@@ -33,6 +35,7 @@ class NicConfig:
     admin_log: int = 5
     event_log: int = 10
     push: PushMode = PushMode.INLINE_WHEN_EMPTY
+    congestion: Congestion = field(default_factory=Congestion)
 
 
 class Nic:
@@ -52,6 +55,7 @@ class Nic:
         self.on_completion: dict[int, Callable[[int], None]] = {}
         self.on_cq_error: dict[int, Callable[[], None]] = {}
         self.on_qp_error: dict[int, Callable[[int], None]] = {}
+        self.on_srq_limit: dict[int, Callable[[], None]] = {}
         self._admin = CommandQueue(device, config.admin_log, ADMIN_VECTOR)
         vector = 1 if limits.eq_count > 1 else ADMIN_VECTOR
         self._events = EventQueue(device, EQN, vector, config.event_log, self._on_event)
@@ -64,6 +68,7 @@ class Nic:
         """Check that this is the adapter we know, set it up, and let it send and receive."""
         limits = await identify(device)
         configure(device, config.mac, config.addresses, config.port_mtu)
+        config.congestion.write(device)
         nic = cls(device, config, limits)
         nic._admin.start()
         answers: list[AdminCqe] = []
@@ -93,6 +98,18 @@ class Nic:
         for command in commands:
             self.submit(command, one)
 
+    def set_congestion(self, congestion: Congestion) -> None:
+        """Treat congestion differently from now on."""
+        congestion.write(self.device)
+
+    async def counter(self, name: str) -> int:
+        """A statistics counter: a name of `COUNTERS`."""
+        return await read_counter(self.device, name)
+
+    async def counters(self) -> dict[str, int]:
+        """All statistics counters by name, one after the other."""
+        return {name: await self.counter(name) for name in COUNTERS}
+
     def _on_admin_interrupt(self) -> None:
         self._admin.on_interrupt()
         if self.limits.eq_count == 1:
@@ -109,5 +126,8 @@ class Nic:
         elif event.event_type in QP_ERRORS:
             if (qp_error := self.on_qp_error.get(event.number)) is not None:
                 qp_error(event.detail)
+        elif event.event_type == EventType.SRQ_LIMIT:
+            if (srq_limit := self.on_srq_limit.get(event.number)) is not None:
+                srq_limit()
         elif event.event_type == EventType.FATAL:
             self.fatal = True

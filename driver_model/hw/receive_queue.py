@@ -13,20 +13,30 @@ from spec.layouts import WQE_BLOCK, Cqe, Doorbell, Sge
 
 
 class ReceiveQueue:
-    """The ring of a QP (`Doorbell.RQ`) or an SRQ (`Doorbell.SRQ`); indices run free."""
+    """The ring of a QP (`Doorbell.RQ`) or an SRQ (`Doorbell.SRQ`); indices run free.
 
-    def __init__(self, device: Device, kind: Doorbell, number: int, depth: int) -> None:
+    `depth` may change while the queue lives, up to the ring's size (at least `most` entries).
+    """
+
+    def __init__(
+        self, device: Device, kind: Doorbell, number: int, depth: int, most: int = 0
+    ) -> None:
         self._device = device
         self._kind = kind
         self._number = number
         self.depth = depth
-        self.log = max(1, (max(1, depth) - 1).bit_length())
+        self.log = max(1, (max(1, depth, most) - 1).bit_length())
         self._size = 1 << self.log
         self.buffer = device.allocate(self._size * WQE_BLOCK)
         self._view = self.buffer.memory
         self._producer = 0
         self._tail = 0
         self._outstanding: OrderedDict[int, object] = OrderedDict()
+
+    @property
+    def size(self) -> int:
+        """Entries of the ring: the largest depth it can serve."""
+        return self._size
 
     @property
     def full(self) -> bool:

@@ -30,6 +30,7 @@ from spec.layouts import (
 
 Answer = tuple[AdminStatus, int]
 OK: Answer = (AdminStatus.OK, 0)
+SRQ_COMMANDS = (AdminOp.CREATE_SRQ, AdminOp.MODIFY_SRQ, AdminOp.QUERY_SRQ, AdminOp.DESTROY_SRQ)
 
 
 class SoftNic:
@@ -93,7 +94,8 @@ class SoftNic:
             return self._modify_qp(AdminModifyQp.unpack(data))
         if op is AdminOp.DESTROY_QP:
             return OK if self.qps.pop(head.number, None) else (AdminStatus.NOT_FOUND, 0)
-        return self._queue(AdminQueue.unpack(data))
+        queue = AdminQueue.unpack(data)
+        return self._srq(queue) if op in SRQ_COMMANDS else self._queue(queue)
 
     def _key(self, key: AdminKey) -> Answer:
         if key.opcode is AdminOp.DEREGISTER_KEY:
@@ -111,15 +113,11 @@ class SoftNic:
             self.events[number] = EventRing(self.world, queue, self.interrupt)
         elif queue.opcode is AdminOp.CREATE_CQ:
             self.cqs[number] = CompletionRing(self.world, queue, self.events[queue.eqn])
-        elif queue.opcode is AdminOp.CREATE_SRQ:
-            self.srqs[number] = ReceiveRing(self.world, queue.base, queue.log_size, queue.pd)
         elif queue.opcode is AdminOp.DESTROY_CQ:
             used = (cq for qp in self.qps.values() for cq in (qp.send_cq, qp.recv_cq))
             if any(cq is self.cqs[number] for cq in used):
                 return AdminStatus.BUSY, 0
             del self.cqs[number]
-        elif queue.opcode is AdminOp.DESTROY_SRQ:
-            del self.srqs[number]
         elif queue.opcode is AdminOp.RESIZE_CQ:
             return AdminStatus.OK, self.cqs[number].resize(queue)
         elif queue.opcode is AdminOp.QUERY_CQ:
@@ -127,6 +125,30 @@ class SoftNic:
             return AdminStatus.OK, cq.producer | cq.consumer << 32 | int(cq.bad) << 56
         else:
             return AdminStatus.BAD_OPCODE, 0
+        return OK
+
+    def _srq(self, queue: AdminQueue) -> Answer:
+        number = queue.number
+        if queue.opcode is AdminOp.CREATE_SRQ:
+            self.srqs[number] = ReceiveRing(
+                self.world,
+                queue.base,
+                queue.log_size,
+                queue.pd,
+                queue.limit,
+                lambda: self.events[0].post(EventType.SRQ_LIMIT, number, 0),
+            )
+            return OK
+        srq = self.srqs.get(number)
+        if srq is None:
+            return AdminStatus.NOT_FOUND, 0
+        if queue.opcode is AdminOp.QUERY_SRQ:
+            indices = srq.producer & MASK16 | (srq.consumer & MASK16) << 32
+            return AdminStatus.OK, indices | srq.limit << 48
+        if queue.opcode is AdminOp.DESTROY_SRQ:
+            del self.srqs[number]
+        elif queue.limit:
+            srq.arm(queue.limit)
         return OK
 
     def _create_qp(self, new: AdminCreateQp) -> Answer:

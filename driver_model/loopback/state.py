@@ -149,8 +149,25 @@ class ReceiveRing:
     base: int
     log: int
     pd: int
+    limit: int = 0
+    low: Callable[[], None] = lambda: None
     producer: int = 0
     consumer: int = 0
+
+    @property
+    def left(self) -> int:
+        """Entries that wait."""
+        return self.producer - self.consumer
+
+    def arm(self, limit: int) -> None:
+        """Tell `low` once, when fewer are left: now, or when one is taken."""
+        self.limit = limit
+        if self.left < limit:
+            self._fire()
+
+    def _fire(self) -> None:
+        self.limit = 0
+        self.low()
 
     def take(self) -> RqWqe | None:
         """The next entry."""
@@ -160,7 +177,10 @@ class ReceiveRing:
         entry = RqWqe.unpack(self.world.at(slot, RqWqe.SIZE))
         if entry.index != self.consumer & MASK16:
             raise RuntimeError(f"receive entry {self.consumer} says that it is {entry.index}")
+        falls = self.left == self.limit
         self.consumer += 1
+        if falls:
+            self._fire()
         return entry
 
     def doorbell(self, index: int) -> None:

@@ -170,9 +170,9 @@ class Transport:
         key = self.nic.keys.get(wqe.imm >> 8)
         fast = key is not None and key.fields.kind == KeyKind.FAST_REG
         if key is None or not fast or key.fields.pd != qp.fields.pd:
-            raise WorkError(CqeStatus.LOC_PROT_ERR)
+            raise WorkError(CqeStatus.LOC_QP_OP_ERR)
         if key.valid is (wqe.opcode is WrOp.FAST_REG):
-            raise WorkError(CqeStatus.LOC_PROT_ERR)
+            raise WorkError(CqeStatus.LOC_QP_OP_ERR)
         key.valid = not key.valid
         if key.valid:
             order = FastRegWqe.unpack(raw)

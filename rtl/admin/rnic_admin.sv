@@ -37,6 +37,7 @@ module rnic_admin #(
   input  logic                        cq_index_en,
   input  logic [15:0]                 cq_index,
   output admin_status_reg_t           admin_status,
+  input  logic [15:0]                 port_mtu,
 
   // Host memory, interrupt
   output logic [DMA_READ_REQ_W-1:0]   m_dma_data,
@@ -58,6 +59,7 @@ module rnic_admin #(
   // Queue pairs
   output logic [23:0]                 qp_rd_qpn,
   input  logic [QP_CONFIG_W-1:0]      qp_rd_cfg,
+  input  logic                        qp_rd_drained,
   output logic [QP_WRITE_W-1:0]       m_qp_data,
   output logic                        m_qp_valid,
   input  logic                        m_qp_ready,
@@ -175,7 +177,8 @@ module rnic_admin #(
 
   // ------------------------------------------------------------------ what the command needs
 
-  qp_config_t old_q;  // the QP as it was
+  qp_config_t old_q;      // the QP as it was
+  logic       drained_q;  // all its messages had been retired
 
   logic op_create_qp;
   logic op_destroy_qp;
@@ -283,7 +286,9 @@ module rnic_admin #(
     .ref_b_exists,
     .ref_c_exists,
     .qp_cfg       (old_q),
+    .qp_drained   (drained_q),
     .key_entry    (lookup_entry),
+    .port_mtu,
     .status       (check_status),
     .next_state
   );
@@ -325,6 +330,7 @@ module rnic_admin #(
   always_ff @(posedge clk) begin
     // Two cycles behind the number, and the look takes more.
     if (state_q == LOOK) old_q <= qp_rd_cfg;
+    if (state_q == LOOK) drained_q <= qp_rd_drained;
 
     case (state_q)
       IDLE:    if (look_en) state_q <= LOOK;

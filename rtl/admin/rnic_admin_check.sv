@@ -26,7 +26,11 @@ module rnic_admin_check #(
   input  logic                   ref_b_exists,  // CREATE_QP: receive CQ
   input  logic                   ref_c_exists,  // CREATE_QP: SRQ
   input  logic [QP_CONFIG_W-1:0] qp_cfg,
+  input  logic                   qp_drained,    // all its messages have been retired
   input  logic [KEY_ENTRY_W-1:0] key_entry,
+
+  // Largest IP packet of the port
+  input  logic [15:0]            port_mtu,
 
   // Verdict, and the state a MODIFY_QP leads to
   output logic [7:0]             status,
@@ -80,9 +84,23 @@ module rnic_admin_check #(
   logic        pkey_ok;
   logic        mtu_ok;
   logic        reads_ok;
+  logic [15:0] packet_bytes;
+  logic        sending;       // and a change would meet what is on its way
   assign pkey     = modify.pkey;
   assign pkey_ok  = pkey[14:0] != '0;
-  assign mtu_ok   = modify.path_mtu != '0 && modify.path_mtu <= MTU_BYTES_4096;
+
+  // A full packet with room for every header must fit the port (rocev2 1.1), as Linux has it.
+  assign packet_bytes = (16'd128 << modify.path_mtu) + 16'd96;
+  assign mtu_ok       = modify.path_mtu != '0 && modify.path_mtu <= MTU_BYTES_4096
+                     && packet_bytes <= port_mtu;
+
+  // What decides how messages are sent is changed behind the last of them (rocev2 5.2). The host
+  // asks again: a drain may last as long as its retries.
+  localparam logic [31:0] ATTR_SENDING = QP_ATTR_PORT | QP_ATTR_AV | QP_ATTR_PKEY_INDEX
+                                       | QP_ATTR_TIMEOUT | QP_ATTR_RETRY_CNT | QP_ATTR_RNR_RETRY
+                                       | QP_ATTR_MAX_RD_ATOMIC;
+  assign sending = qp.state == QP_STATE_SQD && next_state == QP_STATE_SQD
+                && (given & ATTR_SENDING) != '0 && !qp_drained;
   assign reads_ok = ((given & QP_ATTR_MAX_RD_ATOMIC) == '0
                      || 32'(modify.max_rd_atomic) <= MAX_READS)
                  && ((given & QP_ATTR_MAX_DEST_RD_ATOMIC) == '0
@@ -196,6 +214,7 @@ module rnic_admin_check #(
         else if (!reads_ok)                        status = ADMIN_STATUS_BAD_PARAM_READS;
         else if ((given & QP_ATTR_PKEY_INDEX) != '0 && !pkey_ok)
                                                    status = ADMIN_STATUS_BAD_PARAM_RESERVED;
+        else if (sending)                          status = ADMIN_STATUS_BUSY;
       end
       ADMIN_OP_QUERY_QP, ADMIN_OP_DESTROY_QP: begin
         if (!qpn_known)                            status = ADMIN_STATUS_BAD_PARAM_QPN;

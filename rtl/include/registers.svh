@@ -109,7 +109,7 @@ localparam logic [31:0] CONTROL_RESET = 32'h00000000;
 // Things that happen once.
 typedef struct packed {
   logic [30:0] rsvd0;
-  logic soft_reset;                // 0:0 forget all objects, as after power-up; registers keep their values
+  logic soft_reset;                // 0:0 forget all objects, as after power-up; registers keep their values; answers of the host are waited for, but no longer than 16384 ACK ticks
 } command_reg_t;
 localparam int COMMAND_REG_W = 32;
 localparam logic [15:0] COMMAND_ADDR = 16'h0044;
@@ -118,7 +118,8 @@ localparam logic [15:0] COMMAND_ADDR = 16'h0044;
 typedef struct packed {
   logic [15:0] rsvd0;
   logic [7:0] fatal_cause;         // 15:8 number of the block that gave up
-  logic [5:0] rsvd1;
+  logic [4:0] rsvd1;
+  logic host_owes;                 // 2:2 the host has not answered all that began before a soft reset; keep that memory until it has
   logic fatal;                     // 1:1 an error that only a reset ends
   logic ready;                     // 0:0 tables are initialised, commands may be given
 } status_reg_t;
@@ -155,7 +156,7 @@ typedef struct packed {
   logic [13:0] rsvd0;
   logic all_multicast;             // 17:17 raw queue takes frames for every group
   logic promiscuous;               // 16:16 raw queue takes frames for every MAC
-  logic [15:0] mtu;                // 15:0 largest IP packet; a longer one is dropped as LONG
+  logic [15:0] mtu;                // 15:0 largest IP packet; a path MTU must leave 96 of it for headers
 } port_reg_t;
 localparam int PORT_REG_W = 32;
 localparam logic [15:0] PORT_ADDR = 16'h0058;

@@ -5,7 +5,10 @@
 // started, whatever is sent again in between; then one SQ_DRAINED event leaves, and the watch
 // ends. It also ends without one when admin says so, or when the QP goes to ERR.
 //
-//   started_en, progress_en ─► counts per QP ─► scan over the watched ─► m_event (asynchronous, EQ 0)
+// rnic_admin may ask at any time whether the messages of a QP have all been retired.
+//
+//   started_en, progress_en ─► counts per QP ─┬─► scan over the watched ─► m_event (asynchronous, EQ 0)
+//                                   rd_qpn ───┴─► rd_drained
 `include "streams.svh"
 `include "codes.svh"
 
@@ -36,6 +39,10 @@ module rnic_qp_drained #(
   input  logic [QP_INIT_W-1:0]     init_data,
   input  logic                     init_valid,
   output logic                     init_ready,
+
+  // Is every message of this QP retired? The answer comes two cycles later
+  input  logic [15:0]              rd_qpn,
+  output logic                     rd_drained,
 
   // The event
   output logic [EVENT_REQ_W-1:0]   m_event_data,
@@ -77,33 +84,44 @@ module rnic_qp_drained #(
   logic clears;
   assign clears = init_now && (init.op == QP_INIT_OP_CREATE || init.op == QP_INIT_OP_DESTROY);
 
-  ram_1w1r #(
+  logic [15:0] asked_started;
+  logic [15:0] asked_retired;
+
+  ram_1w2r #(
     .DATA_W (16),
     .DEPTH  (QP_COUNT),
     .BYPASS (1)
   ) u_started (
     .clk,
-    .wr_en   (started_en || clears),
-    .wr_addr (started_en ? started_qpn[QP_W-1:0] : init.qpn[QP_W-1:0]),
-    .wr_data (started_en ? started_index + 16'd1 : 16'd0),
-    .rd_en   (looking),
-    .rd_addr (scan_q),
-    .rd_data (started)
+    .wr_en     (started_en || clears),
+    .wr_addr   (started_en ? started_qpn[QP_W-1:0] : init.qpn[QP_W-1:0]),
+    .wr_data   (started_en ? started_index + 16'd1 : 16'd0),
+    .rd_a_en   (looking),
+    .rd_a_addr (scan_q),
+    .rd_a_data (started),
+    .rd_b_en   (1'b1),
+    .rd_b_addr (rd_qpn[QP_W-1:0]),
+    .rd_b_data (asked_started)
   );
 
-  ram_1w1r #(
+  ram_1w2r #(
     .DATA_W (16),
     .DEPTH  (QP_COUNT),
     .BYPASS (1)
   ) u_retired (
     .clk,
-    .wr_en   (progress_en || clears),
-    .wr_addr (progress_en ? progress_qpn[QP_W-1:0] : init.qpn[QP_W-1:0]),
-    .wr_data (progress_en ? progress.msg_tail : 16'd0),
-    .rd_en   (looking),
-    .rd_addr (scan_q),
-    .rd_data (retired)
+    .wr_en     (progress_en || clears),
+    .wr_addr   (progress_en ? progress_qpn[QP_W-1:0] : init.qpn[QP_W-1:0]),
+    .wr_data   (progress_en ? progress.msg_tail : 16'd0),
+    .rd_a_en   (looking),
+    .rd_a_addr (scan_q),
+    .rd_a_data (retired),
+    .rd_b_en   (1'b1),
+    .rd_b_addr (rd_qpn[QP_W-1:0]),
+    .rd_b_data (asked_retired)
   );
+
+  always_ff @(posedge clk) rd_drained <= asked_started == asked_retired;
 
   // ------------------------------------------------------------------ one after the other
 

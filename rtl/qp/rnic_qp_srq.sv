@@ -1,9 +1,10 @@
 // rnic_qp_srq: how full the shared receive queues are, and the event when one runs low.
 //
 // Counts what rnic_responder takes against the producer index of the doorbells. An armed limit
-// fires once, when fewer entries are left: at the taking of one, or at once when rnic_admin arms
-// it and fewer are left already; a limit that comes with a new, empty queue waits for it to fall.
-// Takings and doorbells never wait here.
+// fires once: when the count falls below it at the taking of an entry, or at once when rnic_admin
+// arms it and fewer are left already. A limit that comes with a new, empty queue waits for the
+// fall, however often the queue is emptied before it has held as many. Takings and doorbells
+// never wait here.
 //
 //   claim_en ─► fifo ─┐
 //   s_cfg ────────────┴─► one at a time, 2 cycles each ─► m_event (asynchronous, EQ 0)
@@ -115,6 +116,7 @@ module rnic_qp_srq #(
   logic [15:0]          limit;
   logic [15:0]          producer;
   logic [15:0]          left;
+  logic                 falls;    // by this taking, from the limit
   logic                 low;
   logic                 fire;
   logic                 read;
@@ -157,8 +159,9 @@ module rnic_qp_srq #(
   assign consumer = !is_cfg_q ? ctx.consumer + 16'd1 : cfg.create ? 16'd0 : ctx.consumer;
   assign limit    = is_cfg_q && cfg.arm ? cfg.limit : ctx.limit;
   assign left     = producer - consumer;
-  assign low      = limit != '0 && left < limit;
-  assign fire     = decided && low && !(is_cfg_q && (cfg.create || !cfg.arm));
+  assign falls    = limit != '0 && left + 16'd1 == limit;
+  assign low      = is_cfg_q ? cfg.arm && !cfg.create && left < limit : falls;
+  assign fire     = decided && low;
 
   srq_answer_t answer;
   always_comb begin

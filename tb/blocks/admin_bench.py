@@ -37,6 +37,7 @@ from tb.streams import StreamSink, cycles, reset, stall_pattern, start_clock
 QPS, CQS, EQS, SRQS, KEYS = 8, 8, 4, 4, 16
 INITS, DRAINS = 3, 4
 SQ_BASE, CQ_BASE = 0x10_0000, 0x20_0000
+PORT_MTU = 4200
 
 ORDERS = {
     "m_qp": QpWrite, "m_rq": RqWrite, "m_error": QpError, "m_key": KeyWrite,
@@ -80,6 +81,7 @@ class Bench:
                      "admin_config", "doorbell_index", "cq_index"):  # fmt: skip
             getattr(dut, name).value = 0
         dut.sq_base.value, dut.cq_base.value = SQ_BASE, CQ_BASE
+        dut.port_mtu.value, dut.qp_rd_drained.value = PORT_MTU, 1
         dut.cq_answer.value = self.answer.to_int()
         self.srq_answer = SrqAnswer(producer=0xFFF0, consumer=0xFF12, limit=0x4321)
         dut.srq_answer.value = self.srq_answer.to_int()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import cocotb
 
@@ -275,6 +276,60 @@ async def a_queue_pair_in_another_state_than_named_is_left_alone(dut):
     found = await bench.run(modify(5, QpState.RTS, mask, cur_state=QpState.INIT))
     assert (found.status, bench.log) == (AdminStatus.BAD_STATE, [])
     await bench.succeed(modify(5, QpState.RTS, mask, cur_state=QpState.RTR))
+
+
+SENDING = (QpAttr.PORT | QpAttr.AV | QpAttr.PKEY_INDEX | QpAttr.TIMEOUT | QpAttr.RETRY_CNT
+           | QpAttr.RNR_RETRY | QpAttr.MAX_RD_ATOMIC)  # fmt: skip
+
+
+@cocotb.test()
+async def what_decides_how_messages_are_sent_changes_behind_the_last_of_them(dut):
+    """rocev2 5.2: in SQD, AV and similar wait for the drain; the receiving side does not."""
+    bench = await Bench.start(dut)
+    await furnish(bench)
+    await bench.succeed(create_qp(5, 1, 2))
+    await lead_to(bench, 5, QpState.SQD)
+    _, optional = TRANSITIONS[QpState.SQD, QpState.SQD]
+    for attribute in optional:
+        command = modify(5, QpState.SQD, QpAttr.STATE | attribute, timeout=3, dest_mac=0x1234)
+        dut.qp_rd_drained.value = 0
+        before = bench.qps[5]
+        found = await bench.run(command)
+        if attribute in SENDING:
+            assert (found.status, bench.log, bench.qps[5]) == (AdminStatus.BUSY, [], before)
+        else:
+            assert found.status == AdminStatus.OK, attribute
+        dut.qp_rd_drained.value = 1
+        await bench.succeed(command)
+    dut.qp_rd_drained.value = 0
+    wrong = modify(5, QpState.SQD, QpAttr.STATE | QpAttr.AV | QpAttr.MAX_RD_ATOMIC)
+    found = await bench.run(replace(wrong, max_rd_atomic=17))
+    assert found.status == AdminStatus.BAD_PARAM_READS
+    # Going on, or away, needs no drain, and nothing else looks at it.
+    await bench.succeed(modify(5, QpState.RTS, QpAttr.STATE))
+    await bench.succeed(modify(5, QpState.RTS, QpAttr.STATE | QpAttr.MIN_RNR_TIMER))
+    await bench.succeed(modify(5, QpState.SQD, QpAttr.STATE))
+    await bench.succeed(modify(5, QpState.ERR, QpAttr.STATE))
+
+
+@cocotb.test()
+async def a_path_mtu_that_the_port_cannot_carry_is_refused(dut):
+    """The smallest port for each path MTU, and one byte less (rocev2 1.1: PMTU + 96)."""
+    bench = await Bench.start(dut)
+    await furnish(bench)
+    await bench.succeed(create_qp(5, 1, 2))
+    await lead_to(bench, 5, QpState.INIT)
+    for port, codes in ((351, 0), (352, 1), (607, 1), (608, 2), (1119, 2), (1500, 3), (2143, 3),
+                        (2144, 4), (4191, 4), (4192, 5), (9000, 5), (0, 0)):  # fmt: skip
+        dut.port_mtu.value = port
+        for code in range(8):
+            found = await bench.run(modify(5, QpState.RTR, QpAttr.STATE | RTR, path_mtu=code))
+            if 1 <= code <= codes:
+                assert found.status == AdminStatus.OK, (port, code)
+                assert bench.qps[5].path_mtu == code
+                await lead_to(bench, 5, QpState.INIT)
+            else:
+                assert (found.status, bench.log) == (AdminStatus.BAD_PARAM_MTU, []), (port, code)
 
 
 @cocotb.test()

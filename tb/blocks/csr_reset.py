@@ -10,8 +10,8 @@ import cocotb
 from tb.streams import cycles, reset, start_clock
 
 QUIET, PATIENCE, LENGTH = 16, 256, 15
-INPUTS = ("soft_reset_en", "read_start_en", "read_end_en", "write_start_en", "write_end_en",
-          "pending", "tx_busy", "rx_beat_en", "rx_last")  # fmt: skip
+TICK, TICKS = 5, 128
+INPUTS = ("soft_reset_en", "unanswered", "pending", "tx_busy", "rx_beat_en", "rx_last")
 
 
 class Bench:
@@ -84,33 +84,69 @@ async def an_idle_adapter_is_reset_at_once(dut):
 
 
 @cocotb.test()
-@cocotb.parametrize(kind=["read", "write"])
-async def every_transaction_is_answered_first(dut, kind):
+@cocotb.parametrize(what=["unanswered", "pending"])
+async def what_has_begun_ends_first(dut, what):
+    """Whatever begins again while this waits begins the wait anew."""
     bench = await Bench.start(dut)
-    count = random.randint(30, 60)
-    for _ in range(count):
-        await bench.pulse(f"{kind}_start_en")
+    line = getattr(dut, what)
+    line.value = 1
     await bench.pulse("soft_reset_en")
     await cycles(dut)
-    for _ in range(count):
-        await bench.stays_out_of_reset(QUIET * 2)
-        await bench.pulse(f"{kind}_end_en")
+    await bench.stays_out_of_reset(random.randint(100, 400))
+    for _ in range(4):
+        line.value = 0
+        await bench.stays_out_of_reset(QUIET - 4)
+        line.value = 1
+        await bench.stays_out_of_reset(random.randint(1, 20))
+    line.value = 0
+    await cycles(dut)
+    assert await bench.until_reset(QUIET + 4) >= QUIET - 2
+    await bench.until_over()
+
+
+@cocotb.test()
+@cocotb.parametrize(tick=[1, TICK])
+async def a_host_that_never_answers_is_waited_for_so_long(dut, tick):
+    bench = await Bench.start(dut)
+    for _ in range(2):
+        dut.tick_cycles.value = tick
+        dut.unanswered.value = 1
+        await bench.pulse("soft_reset_en")
+        await cycles(dut)
+        limit = tick * TICKS
+        await bench.stays_out_of_reset(limit - tick - 4)
+        await bench.until_reset(QUIET + tick + 8)
+        await bench.until_over()
+        await cycles(dut, 50)
+
+
+@cocotb.test()
+async def what_is_on_offer_must_be_taken(dut):
+    """However long that takes: an offer is not withdrawn, a burst not cut."""
+    bench = await Bench.start(dut)
+    dut.unanswered.value = dut.pending.value = 1
+    await bench.pulse("soft_reset_en")
+    await cycles(dut)
+    await bench.stays_out_of_reset(3 * TICK * TICKS)
+    dut.pending.value = 0
     await bench.until_reset(QUIET + 4)
     await bench.until_over()
 
 
 @cocotb.test()
-async def what_begins_while_waiting_begins_the_wait_anew(dut):
+async def answers_are_forgotten_once_as_the_reset_begins(dut):
     bench = await Bench.start(dut)
+    dut.unanswered.value = 1
     await bench.pulse("soft_reset_en")
-    await cycles(dut)
-    for _ in range(4):
-        await bench.stays_out_of_reset(QUIET - 4)
-        await bench.pulse("pending")
-        await bench.pulse("write_start_en", "read_start_en")
-        await bench.pulse("write_end_en", "read_end_en")
-    await bench.until_reset(QUIET + 4)
-    await bench.until_over()
+    told = []
+    for count in range(TICK * TICKS + 200):
+        if dut.forget_en.value == 1:
+            assert dut.core_rst.value == 0
+            told.append(count)
+        if told and count == told[0] + 1:
+            assert dut.core_rst.value == 1
+        await cycles(dut)
+    assert len(told) == 1
 
 
 @cocotb.test()

@@ -25,6 +25,7 @@ class Bench:
         self.events = StreamSink(dut, "m_event", record=EventReq, stall=stall_pattern(stall))
         self.started = [0] * QPS
         self.retired = [0] * QPS
+        dut.rd_qpn.value = 0
         for name in ("started", "progress", "error"):
             getattr(dut, f"{name}_en").value = 0
             getattr(dut, f"{name}_qpn").value = 0
@@ -59,6 +60,12 @@ class Bench:
             self.dut.progress_data.value = SqProgress(msg_tail=tail, count=tail).to_int()
         await RisingEdge(self.dut.clk)
         self.dut.started_en.value = self.dut.progress_en.value = 0
+
+    async def is_drained(self, qpn: int) -> bool:
+        """The answer to a question, two cycles later."""
+        self.dut.rd_qpn.value = qpn
+        await cycles(self.dut, 3)
+        return bool(self.dut.rd_drained.value)
 
     async def ask(self, qpn: int, on: int = 1) -> None:
         """A word of rnic_admin."""
@@ -95,6 +102,22 @@ async def the_event_waits_for_the_last_message(dut):
         await bench.step(retire=2)
     assert await bench.heard() == [2]
     await bench.step(retire=4)
+    assert await bench.heard() == []
+
+
+@cocotb.test()
+async def anybody_may_ask_whether_a_queue_has_drained(dut):
+    bench = await Bench.start(dut)
+    for qpn in (3, 5, 5, 3, 5):
+        await bench.step(start=qpn)
+    for _ in range(40):
+        pending = [qpn for qpn in range(QPS) if bench.retired[qpn] < bench.started[qpn]]
+        for qpn in range(QPS):
+            assert await bench.is_drained(qpn) == (qpn not in pending)
+        if not pending:
+            break
+        await bench.step(retire=random.choice(pending))
+    assert not pending
     assert await bench.heard() == []
 
 

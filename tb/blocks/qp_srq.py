@@ -14,6 +14,7 @@ from spec.streams import EventReq, RingUpdate, SrqAnswer, SrqConfig
 from tb.streams import StreamSink, cycles, reset, stall_pattern, start_clock
 
 QPS, SRQS = 8, 4
+SETTLED = 6  # cycles, then a taking has been counted
 
 
 @dataclass
@@ -67,13 +68,16 @@ class Bench:
         self.dut.claim_rq.value = QPS + srqn if ring is None else ring
         if ring is None:
             queue = self.queues[srqn]
+            before = queue.left
             queue.consumer += 1
-            if queue.limit and queue.left < queue.limit:
+            if queue.left < queue.limit <= before:
                 self.fire(srqn)
         await self.step()
 
     async def post(self, srqn: int, count: int) -> None:
-        """A doorbell."""
+        """A doorbell; within some cycles of a taking either may count first."""
+        while self.now - self.last_claim < SETTLED:
+            await self.step()
         queue = self.queues[srqn]
         queue.producer += count
         update = RingUpdate(number=QPS + srqn, index=queue.producer & 0xFFFF)
@@ -159,6 +163,24 @@ async def a_new_queue_waits_until_it_has_been_filled(dut):
     await bench.configure(3, create=1, arm=1, limit=2)
     await bench.check()
     await bench.post(3, 2)
+    await bench.check()
+    await bench.take(3)
+    assert bench.expected == [3]
+    await bench.check()
+
+
+@cocotb.test()
+async def a_new_queue_that_is_emptied_before_it_was_full_is_no_news(dut):
+    """It never held as many as the limit, so its count did not fall below that."""
+    bench = await Bench.start(dut)
+    await bench.configure(3, create=1, arm=1, limit=3)
+    for count in (1, 2):
+        await bench.post(3, count)
+        for _ in range(count):
+            await bench.take(3)
+    await bench.post(3, 4)
+    await bench.take(3)
+    assert bench.expected == []
     await bench.check()
     await bench.take(3)
     assert bench.expected == [3]

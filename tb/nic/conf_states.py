@@ -13,21 +13,15 @@ from tb.conformance import covers
 from tb.model.opcodes import Op
 from tb.nic.conf_receive import Shared
 from tb.nic.pair import PORTS
-from tb.nic.wire import Conn, Wire
+from tb.nic.wire import Wire
 from tb.nic.wire_ask import (
-    SEQUENCE,
     ack,
-    collect,
     delivered,
     psns,
-    respond_read,
     rest,
-    same,
-    set_time,
     take,
-    timeout_cycles,
 )
-from tb.nic.wire_work import read_wqe, send_wqe, write_wqe
+from tb.nic.wire_work import send_wqe, write_wqe
 
 Q, T = QpState, QpAttr
 S = CqeStatus
@@ -244,77 +238,6 @@ async def err_flushes_both_queues_in_order(dut: Any) -> None:
     assert await rest(conn) == []
     conn.no_completion()
     await conn.dead()
-
-
-async def drain(conn: Conn) -> None:
-    """To SQD, with an event when it is done."""
-    assert await Subject(conn.wire, conn.number).modify(Q.SQD, T.EN_SQD_ASYNC_NOTIFY) == 0
-
-
-@cocotb.test()
-@covers("ROCE-182", "ROCE-183")
-async def a_drain_finishes_what_was_begun(dut: Any) -> None:
-    """Three messages are on their way; the last is lost and sent again while draining.
-
-    SQ_DRAINED comes behind the last completion, once; requests of the peer are served all along;
-    in RTS the work that waited goes on with the next number.
-    """
-    wire = await Wire.start(dut)
-    set_time(wire)
-    conn = await wire.connect(timeout=7)
-    for number in range(3):
-        conn.post(write_wqe(conn, 300, wr_id=number))
-    first = await take(conn, 6)
-    await drain(conn)
-    for number in (3, 4):
-        conn.post(write_wqe(conn, 10, wr_id=number))
-    conn.write(0x4000, b"meanwhile")
-    await conn.ack()
-    ack(conn, FIRST + 4, syndrome=SEQUENCE)
-    for number in (0, 1):
-        await conn.completion(wr_id=number, status=S.SUCCESS)
-    assert same(await take(conn, 2)) == same(first[4:])
-    again = await collect(conn, 2, 5 * timeout_cycles(7))
-    assert same(again) == same(first[4:])
-    wire.poll()
-    assert not [e for e in wire.events if e.event_type == EventType.SQ_DRAINED]
-    ack(conn, FIRST + 5)
-    await conn.completion(wr_id=2, status=S.SUCCESS)
-    await conn.event(EventType.SQ_DRAINED)
-    assert await rest(conn, 1000) == []
-    conn.no_completion()
-    wire.poll()
-    assert not [e for e in wire.events if e.event_type == EventType.SQ_DRAINED]
-    await conn.modify(Q.RTS)
-    later = await take(conn, 2)
-    assert psns(later) == [FIRST + 6, FIRST + 7]
-    ack(conn, FIRST + 7)
-    for number in (3, 4):
-        await conn.completion(wr_id=number, status=S.SUCCESS)
-
-
-@cocotb.test()
-@covers("ROCE-182", "ROCE-183")
-async def a_drain_of_nothing_is_done_at_once(dut: Any) -> None:
-    wire = await Wire.start(dut)
-    conn = await wire.connect()
-    for _ in range(2):
-        await drain(conn)
-        await conn.event(EventType.SQ_DRAINED)
-        await conn.modify(Q.RTS)
-        conn.post(read_wqe(conn, 10, wr_id=1))
-        (read,) = await take(conn, 1)
-        await drain(conn)
-        respond_read(conn, read.bth.psn, b"0123456789")
-        await conn.completion(wr_id=1, status=S.SUCCESS)
-        await conn.event(EventType.SQ_DRAINED)
-        await conn.modify(Q.RTS)
-    await conn.alive()
-    # Nobody asked to be told.
-    await conn.modify(Q.SQD)
-    await wire.cycles(1000)
-    wire.poll()
-    assert not [e for e in wire.events if e.event_type == EventType.SQ_DRAINED]
 
 
 @cocotb.test()

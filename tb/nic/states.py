@@ -10,11 +10,14 @@ from cocotb.triggers import ClockCycles
 
 from spec.codes import AdminStatus, CqeStatus, QpState
 from spec.layouts import AdminCommand, AdminOp, RqWqe, Sge, SqWqe, WqeFlag, WrOp
-from spec.registers import CommandReg, StatusReg
+from spec.registers import CommandReg, StatusReg, TimebaseReg
+from tb.axi_memory import Timing
 from tb.nic.bad_work import good_write, works
 from tb.nic.pair import PORTS, Pair
 from tb.nic.smoke import Side, sges, two_sides
 from tb.raw_driver import RawDriver
+
+HOST_TICKS = 16384  # ACK ticks that a soft reset waits for answers
 
 
 @cocotb.test()
@@ -167,3 +170,41 @@ async def a_soft_reset_ends_a_long_read(dut: Any) -> None:
     await soft_reset(a, 2000)
     assert mac.frames < 60
     await live_again(a, b)
+
+
+@cocotb.test()
+@cocotb.parametrize(lines_later=[False, True])
+async def a_soft_reset_ends_though_the_host_never_answers(dut: Any, lines_later: bool) -> None:
+    """What the new life asks for is not mistaken for what the old one asked for, answered late."""
+    pair = await Pair.start(dut, timing=Timing(reorder=lines_later, interleave=lines_later))
+    a, b = await two_sides(pair)
+    device = a.driver.device
+    device.write32(TimebaseReg.ADDRESS, TimebaseReg(ack_tick=1).to_int())
+    for number in range(10):
+        write = good_write(a, b, number)
+        a.driver.post_send(a.qp, write)
+        a.driver.post_send(a.qp, replace(write, opcode=WrOp.READ))
+    while pair.link._ends[0].tx.frames < 4:
+        await ClockCycles(dut.clk, 7)
+    device.axi.silent = True
+    await ClockCycles(dut.clk, 2000)
+    assert min(device.axi.unanswered) > 0
+    device.write32(CommandReg.ADDRESS, CommandReg(soft_reset=1).to_int())
+    await ClockCycles(dut.clk, HOST_TICKS - 200)
+    assert not await status(a, "ready")
+    await ClockCycles(dut.clk, 2000)
+    assert (await status(a, "ready"), await status(a, "host_owes")) == (1, 1)
+    anew = cocotb.start_soon(live_again(a, b))
+    before = device.axi.unanswered
+    await ClockCycles(dut.clk, 3000)
+    assert device.axi.unanswered > before, "nothing was asked for meanwhile"
+    assert not anew.done()
+    device.axi.silent = False
+    await anew
+    assert not await status(a, "host_owes")
+
+
+async def status(side: Side, name: str) -> int:
+    """A bit of the status register."""
+    word = await side.driver.device.read32(StatusReg.ADDRESS)
+    return int(getattr(StatusReg.from_int(word), name))

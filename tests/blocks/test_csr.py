@@ -14,4 +14,5 @@ def test_csr(sim: Sim, tests: str) -> None:
 
 
 def test_soft_reset(sim: Sim) -> None:
-    sim.run("rnic_csr_reset", tests="tb.blocks.csr_reset", params={"PATIENCE": 256})
+    params = {"PATIENCE": 256, "HOST_TICKS": 128}
+    sim.run("rnic_csr_reset", tests="tb.blocks.csr_reset", params=params)

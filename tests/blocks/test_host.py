@@ -14,3 +14,7 @@ WRAPPER = ["tb/hdl/host_port.sv"]
 def test_host(sim: Sim, tests: str, clients: int) -> None:
     params = {"CLIENTS": clients}
     sim.run("host_port", tests=f"tb.blocks.{tests}", sources=WRAPPER, params=params)
+
+
+def test_host_owed(sim: Sim) -> None:
+    sim.run("rnic_host_owed", tests="tb.blocks.host_owed", params={"CLIENTS": 5})

@@ -8,8 +8,8 @@ from tb.nic.design import PAIR, PAIR_TOP
 from tb.sim import Sim
 
 MODULES = [
-    "conf_ask", "conf_answers", "conf_timers", "conf_states", "conf_protect", "conf_robust",
-    "conf_congestion",
+    "conf_ask", "conf_answers", "conf_timers", "conf_states", "conf_drain", "conf_protect",
+    "conf_robust", "conf_congestion",
 ]  # fmt: skip
 
 

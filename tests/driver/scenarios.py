@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from driver_model.facade import connect_pair
 from driver_model.ndkpi import CqNotify, NdkResultEx, NdkSge, OperationType, OpFlag
 from driver_model.status import Status
+from spec.codes import CqeStatus
 from tests.driver.pair import Side
 
 SILENT = OpFlag.SILENT_SUCCESS
@@ -197,6 +198,72 @@ async def shared_receives_go_to_whoever_needs_one(ends: Ends) -> None:
     assert [(r.request_context, r.qp_context) for r in got] == [(0, 1), (1, 0), (2, 1), (3, 1)]
     await a.facade.close(*near)
     await b.facade.close(*far, srq)
+
+
+@scenario()
+async def a_shared_queue_that_runs_low_notifies_once(ends: Ends) -> None:
+    a, b = ends.a, ends.b
+    calls: list[tuple[object, Status]] = []
+    srq = await b.facade.create_srq(b.pd, 8, 3, 3, lambda *told: calls.append(told))
+    near = await a.facade.create_qp(a.pd, a.cq, a.cq)
+    far = await b.facade.create_qp(b.pd, b.cq, b.cq, srq=srq)
+    await connect_pair((a.facade, near), (b.facade, far))
+
+    async def post(count: int) -> None:
+        for _ in range(count):
+            assert srq.srq_receive(None, [b.sge()], 1) is Status.SUCCESS
+        await ends.pause(2000)
+
+    async def arrive(count: int) -> int:
+        """How many notifications there are then."""
+        for _ in range(count):
+            near.send(None, [a.sge(0, 10)], 1, 0)
+        await b.cq.results(count)
+        await a.cq.results(count)
+        await ends.pause(2000)
+        return len(calls)
+
+    await post(2)
+    assert await arrive(2) == 0  # it never held as many as the threshold
+    await post(4)
+    assert await arrive(1) == 0
+    assert await arrive(1) == 1
+    await post(3)
+    assert await arrive(4) == 1
+    await post(5)
+    await b.facade.modify_srq(srq, threshold=6)
+    await ends.pause(2000)
+    assert await arrive(0) == 1
+    assert await arrive(1) == 2
+    await b.facade.modify_srq(srq, depth=16, threshold=6)
+    await ends.pause(2000)
+    assert calls == [(None, Status.SUCCESS)] * 3  # five are left already
+    await a.facade.close(near)
+    await b.facade.close(far, srq)
+
+
+@scenario()
+async def a_refused_registration_is_an_operation_error(ends: Ends) -> None:
+    a = ends.a
+    mr = await a.facade.initialize_fast_register(a.pd, 2)
+    for base in (0x10_0064, 0x20_0064):  # the second while the first one stands
+        assert a.qp.fast_register(base, mr, 1, a.memory.pages[:1], 100, 50, base, 0) == 0
+    first, second = await a.cq.results(2)
+    assert (first.request_context, first.status) == (0x10_0064, Status.SUCCESS)
+    assert (second.request_context, second.status) == (0x20_0064, Status.INVALID_DEVICE_REQUEST)
+    assert second.provider_error_code >> 8 == CqeStatus.LOC_QP_OP_ERR
+    await a.facade.close(mr)
+
+
+@scenario()
+async def an_invalidation_of_nothing_is_an_operation_error(ends: Ends) -> None:
+    b = ends.b
+    mr = await b.facade.initialize_fast_register(b.pd, 2)
+    assert b.qp.invalidate("invalidate", mr, 0) is Status.SUCCESS
+    (result,) = await b.cq.results(1)
+    assert result.status == Status.INVALID_DEVICE_REQUEST
+    assert result.provider_error_code >> 8 == CqeStatus.LOC_QP_OP_ERR
+    await b.facade.close(mr)
 
 
 @scenario(depth=(1, 5))
