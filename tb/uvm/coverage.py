@@ -1,6 +1,7 @@
 """Functional coverage: which frames, faults, phases and wraps a run has met, as named bins.
 
-A run leaves functional.json, name to count, unmet bins with 0; `merged` adds up many of them.
+A run leaves functional.json, name to count, unmet bins with 0; `tb/uvm/holes.py` adds up many of
+them and says what is missing.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 
 from pyuvm import uvm_subscriber
@@ -16,10 +18,11 @@ from driver_model.ndkpi import OpFlag
 from tb.model.headers import AethType
 from tb.model.opcodes import OPCODES, Kind, Op, Part, name_of
 from tb.nic.lane import Lane
-from tb.nic.moves import Move
+from tb.nic.moves import Move, Send
+from tb.uvm.doomed import ENDS
 from tb.uvm.flow import PHASES, Flow
 from tb.uvm.items import Result, Sent
-from tb.uvm.knobs import KINDS, MTUS
+from tb.uvm.knobs import KINDS, MTUS, Knobs
 from tb.uvm.moves import AtomicMove
 from tb.uvm.predictor import Predictor
 
@@ -37,6 +40,19 @@ FLAGS = {
 EXTENTS = ("empty", "one packet", "two packets", "many packets")
 RINGS = ("SQ", "RQ", "CQ")
 NO_PAYLOAD = (Op.READ_REQUEST, Op.ACK, Op.ATOMIC_ACK, Op.CMP_SWAP, Op.FETCH_ADD)
+CLEAN = "no"
+"""In place of a fault's name, for a frame that was left alone."""
+PAIRS = (1, 2, 4, 8, 16, 32, 64)
+"""Pairs of queue pairs at work: a run counts for the largest of these that it reaches."""
+VERSIONS = ("IPv4", "IPv6")
+TAGS = ("untagged", "tagged")
+PIECES = {"SEND": (0, 1, 2, 5, 14), "WRITE": (0, 1, 2, 5, 14), "READ": (0, 1, 2, 5, 8),
+          "RECEIVE": (0, 1, 2, 3)}  # fmt: skip
+"""Pieces of a scatter or gather list: classes begin here; the last is the most there may be."""
+INLINE_BLOCKS = (1, 2, 3, 4)
+"""Blocks of a send queue entry that carries its data."""
+MEMORIES = ("ideal", "slow", "stalled", "slow and stalled")
+ORDERS = ("in order", "in disorder")
 
 
 def sizes_of(op: Op) -> tuple[str, ...]:
@@ -58,6 +74,25 @@ def size_class(length: int, pmtu: int) -> str:
     return "odd" if length % 4 else "even"
 
 
+def every_place() -> list[tuple[str, str, int, str, str]]:
+    """Opcode, size, path MTU, fault and state of a frame, crossed as far as they can meet."""
+    return [
+        (name_of(op), size, mtu, kind, phase)
+        for op in (*REQUESTS, *RESPONSES)
+        for size, mtu, kind, phase in product(sizes_of(op), MTUS, (CLEAN, *KINDS), PHASES)
+    ]
+
+
+def cross(name: str, size: str, mtu: int, kind: str, phase: str) -> str:
+    """The bin of a frame in all five respects."""
+    return f"cross {name} {size} PMTU {mtu} {kind} fault while {phase}"
+
+
+def class_of(value: int, starts: Iterable[int]) -> int:
+    """The class that a number belongs to: the largest start that it reaches."""
+    return max(start for start in starts if start <= value)
+
+
 def every_bin() -> list[str]:
     """All that a run may meet."""
     bins = [
@@ -72,7 +107,18 @@ def every_bin() -> list[str]:
         for op in (*REQUESTS, *RESPONSES)
         for phase in PHASES
     ]
+    bins += [cross(*place) for place in every_place()]
     bins += [f"again {name_of(op)}" for op in REQUESTS]
+    bins += [f"address {version} {name_of(op)}" for op in (*REQUESTS, *RESPONSES)
+             for version in VERSIONS]  # fmt: skip
+    bins += [f"path {version} {tag}" for version, tag in product(VERSIONS, TAGS)]
+    bins += [f"pairs {count}" for count in PAIRS]
+    bins += [f"pieces {name} {count}" for name, counts in PIECES.items() for count in counts]
+    bins += [f"inline {name} {count} blocks" for name in ("SEND", "WRITE")
+             for count in INLINE_BLOCKS]  # fmt: skip
+    bins += [f"memory {memory} {order} {name}" for memory in MEMORIES for order in ORDERS
+             for name in OPERATIONS]  # fmt: skip
+    bins += [f"end {end}" for end in ENDS]
     bins += [f"wrap PSN {name_of(op)}" for op in (*REQUESTS, *RESPONSES)]
     bins += [f"wrap {ring}" for ring in RINGS]
     bins += [f"message {name} {extent}" for name in OPERATIONS for extent in EXTENTS]
@@ -92,6 +138,9 @@ class Coverage(uvm_subscriber):
         """Phase: every bin, unmet."""
         self.bins: Counter[str] = Counter(dict.fromkeys(every_bin(), 0))
         self.predictor: Predictor
+        knobs: Knobs = self.cdb_get("KNOBS")
+        slow = knobs.read_latency > 0 or knobs.write_latency > 0
+        self.memory = f"{MEMORIES[slow + 2 * (knobs.stall > 0)]} {ORDERS[knobs.disorder]}"
 
     def write(self, item: object) -> None:
         """Subscriber: a frame, a posted move, or a result."""
@@ -113,12 +162,18 @@ class Coverage(uvm_subscriber):
 
     def _frame(self, item: Sent) -> None:
         packet, flow = item.packet, self._flow(item)
-        if flow is None or packet.shape is None:
+        if flow is None or packet.shape is None or packet.shape.kind is Kind.CNP:
             return
         name, pmtu = name_of(packet.bth.opcode), flow.config.pmtu
-        self._hit(f"packet {name} {size_class(len(packet.payload), pmtu)} PMTU {pmtu}")
+        size, state = size_class(len(packet.payload), pmtu), flow.state
+        self._hit(f"packet {name} {size} PMTU {pmtu}")
         for kind in item.faults:
-            self._hit(f"fault {kind} on {name} while {flow.phase}")
+            self._hit(f"fault {kind} on {name} while {state}")
+        for kind in item.faults or (CLEAN,):
+            self._hit(cross(name, size, pmtu, kind, state))
+        version, tag = VERSIONS[len(packet.path.src_ip) > 4], packet.path.vlan is not None
+        self._hit(f"address {version} {name}")
+        self._hit(f"path {version} {TAGS[tag]}")
         if packet.bth.psn == 0 and flow.config.sq_psn > 1 << 20:
             self._hit(f"wrap PSN {name}")
         if packet.aeth and packet.shape.kind is Kind.ACK:
@@ -137,10 +192,32 @@ class Coverage(uvm_subscriber):
             flags = [flag for flag, bit in FLAGS.items() if move.flags & bit]
             for flag in flags or ["plain"]:
                 self._hit(f"operation {name} {flag}")
+            self._hit(f"memory {self.memory} {name}")
+            self._shape(move, name, "inline" in flags)
             if getattr(move, "invalidate", 0):
                 self._hit("operation SEND invalidate")
         else:
             self._hit(f"operation {name}")
+
+    def _shape(self, move: Move, name: str, inline: bool) -> None:
+        """How a message lies in memory on either side."""
+        if inline:
+            blocks = 1 + -(-max(move.size - 32, 0) // 64)
+            self._hit(f"inline {name} {blocks} blocks")
+        else:
+            count = sum(len(piece.sges()) for piece in move.local)
+            self._hit(f"pieces {name} {class_of(count, PIECES[name])}")
+        if isinstance(move, Send):
+            count = sum(len(piece.sges()) for piece in move.into)
+            self._hit(f"pieces RECEIVE {class_of(count, PIECES['RECEIVE'])}")
+
+    def pairs(self, count: int) -> None:
+        """So many pairs of queue pairs work at once."""
+        self._hit(f"pairs {class_of(count, PAIRS)}")
+
+    def ended(self, how: str) -> None:
+        """A doomed queue pair ended like this."""
+        self._hit(f"end {how}")
 
     def rings(self, lanes: Iterable[Lane]) -> None:
         """How often each ring went round, from how far its index came."""
@@ -155,26 +232,5 @@ class Coverage(uvm_subscriber):
             self.bins["wrap CQ"] += ring._consumer >> ring.log
 
     def save(self, path: Path) -> None:
-        """Leave the counts for `merged`."""
+        """Leave the counts for those who add them up."""
         path.write_text(json.dumps(dict(sorted(self.bins.items())), indent=0))
-
-
-def merged(paths: Iterable[Path]) -> Counter[str]:
-    """The counts of many runs."""
-    total: Counter[str] = Counter()
-    for path in paths:
-        total.update(json.loads(path.read_text()))
-    return total
-
-
-def groups(bins: Counter[str]) -> list[tuple[str, int, int, int]]:
-    """Per first word, or per fault: bins, bins met, hits."""
-    table: dict[str, list[int]] = {}
-    for name, count in bins.items():
-        words = name.split()
-        group = " ".join(words[:2]) if words[0] == "fault" else words[0]
-        row = table.setdefault(group, [0, 0, 0])
-        row[0] += 1
-        row[1] += count > 0
-        row[2] += count
-    return [(group, *row) for group, row in sorted(table.items())]  # type: ignore[misc]

@@ -1,5 +1,8 @@
 """Queue pairs whose end comes in the middle of their work: one side flushes, the other loses touch.
 
+Or memory of one side begins to answer with errors: that of its messages, not its queues, which
+could not be flushed then.
+
 What is posted there may succeed, fail once, or be cancelled, in this order; nothing is left without
 an answer. Memory that a failed request was to fill holds, byte by byte, what was there before or
 what was to come; everything around it stays.
@@ -12,15 +15,21 @@ from dataclasses import dataclass, field, fields
 
 import cocotb
 
-from driver_model.ndkpi import NdkResultEx
+from driver_model.ndkpi import PAGE_SIZE, NdkResultEx
 from driver_model.status import Status
+from tb.axi_types import Resp
 from tb.nic.desk import Work
 from tb.nic.image import Piece
 from tb.nic.moves import SILENT, Move, Read, Send, Write
 from tb.uvm.sequence import LaneSequence, Place
 
+FLUSH, PAYLOAD = "flush", "bad memory"
+ENDS = (FLUSH, PAYLOAD)
+"""How the end comes."""
 FIRST = (Status.CANCELLED, Status.IO_TIMEOUT)
 """How the first request that does not succeed may end: flushed, or retries spent."""
+BROKEN = (*FIRST, Status.INVALID_DEVICE_REQUEST, Status.REMOTE_RESOURCES)
+"""The same where memory fails, here or there."""
 DOOMED = {"timeout": 3, "retry_count": 2}
 
 
@@ -29,6 +38,7 @@ class Fate:
     """What has become of a queue."""
 
     failed: bool = False
+    first: tuple[Status, ...] = FIRST
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -43,7 +53,7 @@ class DoomedWork(Work):
             assert not self.fate.failed, f"{self.name}: succeeds behind a failure"
             Work.judge(self, result)
             return
-        allowed = (Status.CANCELLED,) if self.fate.failed else FIRST
+        allowed = (Status.CANCELLED,) if self.fate.failed else self.fate.first
         assert result.status in allowed, f"{self.name}: {result}"
         self.fate.failed = True
         self.status = Status(result.status)
@@ -118,9 +128,9 @@ class DoomedLane(LaneSequence):
 class DoomedPair:
     """Both lanes of a pair of queue pairs, and who ends it when."""
 
-    def __init__(self, there: Place, back: Place) -> None:
-        self.rng = there.rng
-        fates = [Fate() for _ in range(4)]
+    def __init__(self, there: Place, back: Place, how: str) -> None:
+        self.rng, self.how = there.rng, how
+        fates = [Fate(first=FIRST if how == FLUSH else BROKEN) for _ in range(4)]
         self.lanes = DoomedLane(there, fates[0], fates[1]), DoomedLane(back, fates[2], fates[3])
 
     async def live(self) -> None:
@@ -128,6 +138,9 @@ class DoomedPair:
         first, second = self.lanes if self.rng.random() < 0.5 else self.lanes[::-1]
         tasks = [cocotb.start_soon(lane.start(lane.place.sequencer)) for lane in self.lanes]
         await first.pause(self.rng.choice([50, 500, 3000, 10_000]))
+        if self.how != FLUSH:
+            self._break(first.place)
+            await first.pause(self.rng.choice([500, 3000, 10_000]))
         first.lane.qp.flush()
         await tasks[0]
         await tasks[1]
@@ -136,6 +149,17 @@ class DoomedPair:
         second.lane.qp.flush()
         for lane in (first, second):
             await self._done(lane, lane.works)
+
+    def _break(self, place: Place) -> None:
+        """Memory of one side answers with errors from now on, or a little later."""
+        axi = place.lane.here.device.axi
+        reads, writes = self.rng.choice([(True, True), (True, False), (False, True)])
+        skip = self.rng.choice([0, 0, 1, 4])
+        for pages in [region.buffer.pages for region in place.own if region.contiguous]:
+            size = len(pages) * PAGE_SIZE
+            axi.inject(
+                Resp.SLVERR, address=pages[0], size=size, reads=reads, writes=writes, skip=skip
+            )
 
     async def _done(self, lane: DoomedLane, works: list[Work]) -> None:
         for work in works:

@@ -14,6 +14,17 @@ from __future__ import annotations
 from pyuvm import uvm_env
 
 from driver_model.hw.send_queue import PushMode
+from spec.fields import Register
+from spec.registers import (
+    CnpReg,
+    CongestionReg,
+    DcqcnAlphaReg,
+    DcqcnCutReg,
+    DcqcnIncreaseReg,
+    DcqcnMonitorReg,
+    DcqcnTimerReg,
+    OptionsReg,
+)
 from tb.nic.image import Region
 from tb.nic.lane import Lane
 from tb.nic.ndk import MTUS, World
@@ -29,6 +40,23 @@ from tb.uvm.wire import WireAgent
 WORDS = 100_000
 NEAR = 600
 """PSNs before the wrap where a connection may begin."""
+
+
+def registers_of(knobs: Knobs) -> list[Register]:
+    """What the adapters are told beyond their defaults; DCQCN so quick that runs stay short."""
+    options = OptionsReg(ack_every=knobs.ack_every, ack_delay=knobs.ack_delay)
+    if not knobs.paced:
+        return [options]
+    return [
+        options,
+        CongestionReg(ecn=1, cnp=1, dcqcn=1),
+        CnpReg(interval=2),
+        DcqcnCutReg(min_rate=4000, min_factor=128),
+        DcqcnMonitorReg(period=1, burst=4096),
+        DcqcnAlphaReg(period=3, gain=256),
+        DcqcnTimerReg(period=2, stages=5),
+        DcqcnIncreaseReg(additive=4000, hyper=20_000),
+    ]
 
 
 class RnicEnv(uvm_env):
@@ -67,6 +95,9 @@ class RnicEnv(uvm_env):
         needed = 2 * knobs.depth * (knobs.qps + knobs.doomed)
         depth = max(needed, knobs.cq_depth)
         await self.world.open(PushMode[knobs.push], depth, serve=False)
+        for host in self.world.hosts.values():
+            for register in registers_of(knobs):
+                host.device.write32(register.ADDRESS, register.to_int())
 
     def watch_results(self) -> None:
         """From now on results are taken."""
@@ -80,7 +111,8 @@ class RnicEnv(uvm_env):
         gid = rng.choice(knobs.versions)
         psns = (self._psn(), self._psn())
         attributes = {
-            "timeout": knobs.timeout, "min_rnr_timer": knobs.min_rnr_timer, "rnr_retry": 7
+            "timeout": knobs.timeout, "min_rnr_timer": knobs.min_rnr_timer, "rnr_retry": 7,
+            **({"vlan": knobs.vlan} if knobs.vlan else {}),
         }  # fmt: skip
         lane = await self.world.connect(
             mtu,
@@ -91,8 +123,8 @@ class RnicEnv(uvm_env):
         )
         end_a = lane.qp.out_of_band_endpoint(gid, psn=psns[0])
         end_b = lane.peer.out_of_band_endpoint(gid, psn=psns[1])
-        self.predictor.add(lane, end_a, end_b, mtu)
-        self.predictor.add(lane.back, end_b, end_a, mtu)
+        self.predictor.add(lane, end_a, end_b, mtu, knobs.vlan)
+        self.predictor.add(lane.back, end_b, end_a, mtu, knobs.vlan)
         if doomed:
             self.doomed += [lane, lane.back]
             for one in (lane, lane.back):
@@ -105,7 +137,10 @@ class RnicEnv(uvm_env):
         mtu = knobs.mtu or rng.choice([256, 512, 1024, 2048, 4096])
         gid, psns, name = rng.choice(knobs.versions), (self._psn(), self._psn()), f"raw {number}"
         a, b = [await self.raw[side].create(name) for side in "ab"]
-        rest = {"timeout": knobs.timeout, "min_rnr_timer": knobs.min_rnr_timer}
+        rest = {
+            "timeout": knobs.timeout, "min_rnr_timer": knobs.min_rnr_timer, "vlan": knobs.vlan,
+            "vlan_valid": int(knobs.vlan > 0),
+        }  # fmt: skip
         await a.connect(b, psns, gid, MTUS[mtu], **rest)
         await b.connect(a, psns[::-1], gid, MTUS[mtu], **rest)
         at_a, at_b = world.a.desk.add(name, a), world.b.desk.add(name, b)
@@ -113,8 +148,8 @@ class RnicEnv(uvm_env):
         there.back = Lane(f"{name} b>a", world.b, world.a, b, a, at_b.sends, at_a.receives)
         there.back.back = there
         ends = a.endpoint(gid, psns[0]), b.endpoint(gid, psns[1])
-        self.predictor.add(there, *ends, mtu)
-        self.predictor.add(there.back, *ends[::-1], mtu)
+        self.predictor.add(there, *ends, mtu, knobs.vlan)
+        self.predictor.add(there.back, *ends[::-1], mtu, knobs.vlan)
         self.raw_lanes += [there, there.back]
         return there
 

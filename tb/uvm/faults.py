@@ -13,6 +13,8 @@ from tb.model.packets import decode
 
 PAUSE = 1500
 """Cycles for which the wire may stand still, at most."""
+LONGEST = 2 * PAUSE
+"""The same of several pauses in a row: no frame is so late that its sender gives up."""
 CONGESTED = 3
 CLEAN: tuple[str, ...] = ()
 
@@ -80,7 +82,8 @@ class WireFaults:
         now = self._now()
         due = now + frame.delay
         if self._happens("delay", note):
-            self._open = max(due, self._open) + self._rng.randint(1, PAUSE)
+            open_again = max(due, self._open) + self._rng.randint(1, PAUSE)
+            self._open = min(open_again, due + LONGEST)
         return replace(frame, delay=max(due, self._open) - now)
 
     def _corrupted(self, frame: Frame, note: Note) -> Frame:

@@ -19,8 +19,8 @@ from tb.model.verbs import SendWork, WrOp, packet_count, psn_add, psn_diff
 from tb.nic.image import Piece, difference
 
 ACK = 0x11
-STEADY, GOING_BACK, NOT_READY = "steady", "going back", "not ready"
-PHASES = (STEADY, GOING_BACK, NOT_READY)
+STEADY, GOING_BACK, NOT_READY, DRAINING = "steady", "going back", "not ready", "draining"
+PHASES = (STEADY, GOING_BACK, NOT_READY, DRAINING)
 
 
 class WireError(AssertionError):
@@ -91,6 +91,8 @@ class Flow:
         self._read_starts: set[int] = set()  # PSNs of read requests that arrived
         self._open_reads: deque[Predicted] = deque()
         self.phase = STEADY
+        self.draining = False
+        self._held_from = 0  # number of the first message posted while draining
         self.repeated = False  # the last request had been sent before
 
     def post(self, posted: Posted) -> Predicted:
@@ -106,6 +108,16 @@ class Flow:
         self._end = psn_add(self._end, count)
         return predicted
 
+    def drains(self, draining: bool) -> None:
+        """The queue pair is in SQD, until it is not: what is posted meanwhile must wait."""
+        self.draining = draining
+        self._held_from = len(self.messages) + 1
+
+    @property
+    def state(self) -> str:
+        """What the queue pair was doing when the last frame left."""
+        return DRAINING if self.draining else self.phase
+
     # ------------------------------------------------------------ requests
 
     def request_sent(self, packet: Packet) -> Predicted:
@@ -119,7 +131,8 @@ class Flow:
         right = request(self.qp, message, index, psn, packet.bth.ack_req)
         _compare(packet, right, f"{self.name}: {predicted.name}, packet {index}")
         ahead = psn_diff(psn, self.next)
-        if ahead > 0:
+        # What was looked at before its queue pair failed may begin behind what ended by that.
+        if ahead > 0 and not (self.doomed and index == 0):
             raise self._wrong(packet, f"{ahead} PSNs are left out")
         self.repeated = ahead < 0
         if ahead < 0:
@@ -127,7 +140,10 @@ class Flow:
         elif self.next == message.first:
             self._begun(packet, predicted)
         step = message.count - index if message.work.op is WrOp.READ else 1
-        self.phase = STEADY if psn_diff(psn_add(psn, step), self.next) >= 0 else GOING_BACK
+        # What is sent for the first time behind an RNR NAK left before that arrived.
+        if self.repeated or self.phase != NOT_READY:
+            again = psn_diff(psn_add(psn, step), self.next) < 0
+            self.phase = GOING_BACK if again else STEADY
         if psn_diff(psn_add(psn, step), self.next) > 0:
             self.next = psn_add(psn, step)
         self.counts["requests"] += 1
@@ -135,6 +151,8 @@ class Flow:
 
     def _begun(self, packet: Packet, predicted: Predicted) -> None:
         """The first packet of a message, for the first time."""
+        if self.draining and predicted.number >= self._held_from:
+            raise self._wrong(packet, f"begins {predicted.name}, posted while draining")
         if predicted.posted.fence and self._open_reads:
             raise self._wrong(packet, f"passes its fence: {self._open_reads[0].name} is not done")
         if predicted.owes_data:
@@ -253,6 +271,9 @@ class Flow:
             return
         if kind is AethType.RNR or packet.aeth.syndrome == Nak.SEQUENCE:
             self._refused(packet, "rnr naks" if kind is AethType.RNR else "naks")
+            return
+        if self.doomed and packet.aeth.syndrome == Nak.REMOTE_OPERATION:
+            self.counts["naks"] += 1  # memory of the doomed may fail
             return
         raise self._wrong(packet, f"syndrome {packet.aeth.syndrome:#x}")
 

@@ -54,6 +54,10 @@ class Knobs:
     wire_delay: int = 0
     rate: float = 16.0  # bytes a cycle
     overtake: int = 400  # cycles by which a frame may be late, at most
+    vlan: int = 0  # tag of all frames, 0 for none
+    ack_every: int = 16  # requests that an acknowledge may cover
+    ack_delay: int = 256  # cycles that it may wait
+    paced: bool = False  # marks slow queue pairs down (DCQCN, made quick)
     weather: bool = False  # faults come and go; otherwise they stay as they are
     chances: Mapping[str, float] = field(default_factory=dict)
 
@@ -88,6 +92,10 @@ class Knobs:
             wire_delay=draw("delay").randint(0, 300),
             rate=draw("rate").choice([8.0, 12.5, 25.0, 50.0]),
             overtake=draw("overtake").choice([20, 100, 400, 2000]),
+            vlan=draw("vlan").choice([0, 0, 0, 0x0001, 0x6FFE]),
+            ack_every=draw("ack_every").choice([1, 2, 16, 16, 200]),
+            ack_delay=draw("ack_delay").choice([0, 20, 256, 256, 1000]),
+            paced=draw("paced").random() < 0.4,
             weather=draw("weather").random() < 0.4 if faults != "none" else False,
             chances=chances_of(draw("chances"), faults),
         )

@@ -14,6 +14,7 @@ from tb.nic.lane import Lane
 from tb.nic.moves import Move, Read, Send, Write
 from tb.uvm.flow import Flow, Posted
 from tb.uvm.moves import AtomicMove, SendImm, WriteImm
+from tb.uvm.raw import RawEnd
 
 
 class Predictor(uvm_subscriber):
@@ -25,12 +26,19 @@ class Predictor(uvm_subscriber):
         self.requests: dict[tuple[str, int], Flow] = {}
         self.responses: dict[tuple[str, int], Flow] = {}
 
-    def add(self, lane: Lane, here: OutOfBandEndpoint, there: OutOfBandEndpoint, pmtu: int) -> None:
+    def add(
+        self,
+        lane: Lane,
+        here: OutOfBandEndpoint,
+        there: OutOfBandEndpoint,
+        pmtu: int,
+        vlan: int = 0,
+    ) -> None:
         """A lane begins: from here its requests go there, its responses come back."""
         config = QpConfig(
             qpn=here.qpn,
             dest_qpn=there.qpn,
-            path=path_of(here, there),
+            path=path_of(here, there, vlan),
             pmtu=pmtu,
             sq_psn=here.psn,
             rq_psn=there.psn,
@@ -38,6 +46,8 @@ class Predictor(uvm_subscriber):
         flow = Flow(lane.name, config, reads=min(here.outbound_reads, there.inbound_reads))
         out, back = ("ab", "ba") if lane.here.name == "a" else ("ba", "ab")
         self.flows[lane.name] = flow
+        if isinstance(lane.qp, RawEnd):
+            lane.qp.watchers.append(flow.drains)
         self.requests[out, there.qpn] = flow
         self.responses[back, here.qpn] = flow
 
@@ -100,10 +110,14 @@ def immediate(value: int) -> int:
     return int.from_bytes(value.to_bytes(4, "little"), "big")
 
 
-def path_of(here: OutOfBandEndpoint, there: OutOfBandEndpoint) -> Path:
+def path_of(here: OutOfBandEndpoint, there: OutOfBandEndpoint, vlan: int) -> Path:
     """The addresses of a connection."""
     return Path(
-        src_mac=here.mac, dst_mac=there.mac, src_ip=ip_of(here.gid), dst_ip=ip_of(there.gid)
+        src_mac=here.mac,
+        dst_mac=there.mac,
+        src_ip=ip_of(here.gid),
+        dst_ip=ip_of(there.gid),
+        vlan=vlan or None,
     )
 
 

@@ -8,7 +8,7 @@ and numbers with the provider. Its results come by polling.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cocotb.triggers import Timer
@@ -19,7 +19,7 @@ from driver_model.ndkpi import NdkResultEx, NdkSge, OperationType, OpFlag
 from driver_model.out_of_band import OutOfBandEndpoint
 from driver_model.posting import gather, hardware_flags, hardware_sges
 from driver_model.status import Status, completion_status
-from spec.codes import CqeStatus
+from spec.codes import AdminStatus, CqeStatus, QpState
 from spec.fields import Record
 from spec.layouts import (
     AdminCommand,
@@ -211,6 +211,8 @@ class RawEnd:
         self.number = qp.number
         self.sq = RawSq(qp.sq_log, (1 << qp.sq_log) // BLOCKS_EACH)
         self.rq = RawRq(qp.rq_log)
+        self.watchers: list[Callable[[bool], None]] = []
+        """Told when the queue pair begins to drain and before it goes on."""
 
     def endpoint(self, gid: int, psn: int) -> OutOfBandEndpoint:
         """What the predictor must know."""
@@ -225,6 +227,22 @@ class RawEnd:
             self.qp, PORTS[peer.side.host.name], peer.number,
             gid=gid, sq_psn=psns[0], rq_psn=psns[1], mtu=mtu, **attributes,
         )  # fmt: skip
+
+    async def drain(self) -> None:
+        """To SQD: when this returns, no further request begins."""
+        await self._state(QpState.SQD)
+        for watcher in self.watchers:
+            watcher(True)
+
+    async def go_on(self) -> None:
+        """Back to RTS."""
+        for watcher in self.watchers:
+            watcher(False)
+        await self._state(QpState.RTS)
+
+    async def _state(self, state: QpState) -> None:
+        answer = await self.side.driver.modify(self.number, state)
+        assert answer.status == AdminStatus.OK, f"{self.context} to {state.name}: {answer.status}"
 
     # ------------------------------------------------------------ requests
 

@@ -94,7 +94,7 @@ class LaneSequence(uvm_sequence):
 
     def send(self, size: int, flags: OpFlag = NONE, parts: int = 1, into: int = 1) -> Send:
         """SEND."""
-        spare = self.rng.choice([0, 0, 70])
+        spare = self.rng.choice([0, 0, 70]) if into else 0
         return make.send(
             self.lane, self._own(size, flags), self._other(size), size,
             parts=parts, into=into, spare=spare, flags=flags,
@@ -121,6 +121,8 @@ class LaneSequence(uvm_sequence):
         flags = SILENT if rng.random() < 0.25 else NONE
         flags |= FENCE if rng.random() < 0.1 else NONE
         kind = rng.choice(["send", "write", "read", "send", "write", "read", "inline"])
+        if rng.random() < 0.03:
+            return self.no_data(flags)
         if kind == "read":
             return self.read(self.any_size(), flags, rng.randint(1, 8))
         if kind == "inline":
@@ -131,6 +133,12 @@ class LaneSequence(uvm_sequence):
             return self.write(self.any_size(), flags, parts)
         flags |= SOLICITED if rng.random() < 0.3 else NONE
         return self.send(self.any_size(), flags, parts, rng.randint(1, 3))
+
+    def no_data(self, flags: OpFlag) -> Move:
+        """A request without a single place in memory."""
+        if self.rng.random() < 0.5:
+            return self.send(0, flags, parts=0, into=0)
+        return self.rng.choice([self.write, self.read])(0, flags, parts=0)
 
     def _own(self, size: int, flags: OpFlag = NONE) -> Region:
         """Any region; inline data is named by its virtual address."""

@@ -9,6 +9,7 @@ from tb.nic.image import Region
 from tb.nic.moves import FENCE, INLINE, NONE, SILENT, SOLICITED, Invalidate, Move, Read, Send
 from tb.nic.scenarios_memory import SOMEWHERE, fast_register
 from tb.uvm.moves import AtomicMove, SendImm, WriteImm
+from tb.uvm.raw import RawEnd
 from tb.uvm.sequence import LaneSequence, Place
 
 
@@ -120,7 +121,7 @@ class FastRegisteredMemory(LaneSequence):
         ]
         await self.transfer(*used)
         if self.rng.random() < 0.6:
-            taken = make.send(self.lane, local, self._other(99), 99, flags=FENCE, invalidate=token)
+            taken = self._last(token)
             await self.transfer(taken)
             await self.complete(taken)
         else:
@@ -128,6 +129,12 @@ class FastRegisteredMemory(LaneSequence):
             own = Invalidate(back, mr=self._mr)
             await self.ask_peer(own)
             await self.complete(own)
+
+    def _last(self, token: int) -> Send:
+        """The SEND that takes the memory away, of any size."""
+        size, parts = self.any_size(), self.rng.choice([1, 1, 3])
+        own, other = self._own(size), self._other(size)
+        return make.send(self.lane, own, other, size, parts=parts, flags=FENCE, invalidate=token)
 
 
 STORIES: tuple[type[LaneSequence], ...] = (
@@ -183,6 +190,25 @@ class Counting(LaneSequence):
                 await self.transfer(self.any_move())
 
 
+class Drained(LaneSequence):
+    """The queue pair stops in the middle of its work; what is posted meanwhile waits."""
+
+    async def body(self) -> None:
+        """Sequence."""
+        end, rng = self.lane.qp, self.rng
+        assert isinstance(end, RawEnd)
+        for _ in range(rng.randint(1, 10)):
+            await self.transfer(self.any_move())
+        await self.pause(rng.choice([1, 50, 500]))
+        await end.drain()
+        for _ in range(rng.randint(0, 4)):
+            # Nothing that would have to wait for the queue.
+            if len(end.sq.outstanding) < end.sq.depth - 1:
+                await self.transfer(rng.choice([self.write, self.read])(self.any_size()))
+        await self.pause(rng.choice([1, 100, 2000, 10_000]))
+        await end.go_on()
+
+
 class LifeOfALane(LaneSequence):
     """Stories in random order until the budget is spent, then a request that tells of its end."""
 
@@ -191,7 +217,7 @@ class LifeOfALane(LaneSequence):
         self._fast = fast
         self._stories = list(STORIES)
         if place.raw:
-            self._stories += [Immediates] * 6
+            self._stories += [Immediates] * 6 + [Drained] * 2
         if place.words:
             self._stories += [Counting] * 6
 

@@ -20,7 +20,7 @@ from tb.nic.ndk import Host, World
 from tb.nic.pair import Pair
 from tb.streams import CLOCK_NS, reset, start_clock
 from tb.uvm.audit import Audit
-from tb.uvm.doomed import DoomedPair
+from tb.uvm.doomed import ENDS, DoomedPair
 from tb.uvm.env import RnicEnv
 from tb.uvm.knobs import knobs_from
 from tb.uvm.launch import FUNCTIONAL, SUMMARY
@@ -104,6 +104,7 @@ class RandomTraffic(uvm_test):
         if self.spoil.kind == "byte":
             self.world.spoil()
         self.env.coverage.rings(self.world.lanes)
+        self.env.coverage.pairs(len(self.env.lanes) // 2)
         await audit.at_rest()
         await audit.all_gone()
         left = self.env.left()
@@ -154,12 +155,17 @@ class RandomTraffic(uvm_test):
         """A pair that will end early, with memory of its own."""
         lane = await self.env.join(doomed=True)
         memory = {
-            side: [await host.region(DOOMED_BYTES), await host.region(DOOMED_BYTES)]
+            side: [
+                await host.region(DOOMED_BYTES),
+                await host.region(DOOMED_BYTES, scattered=False),
+            ]
             for side, host in self.world.hosts.items()
         }
         there, back = self._place(lane, memory), self._place(lane.back, memory)
         there.bytes_left = back.bytes_left = DOOMED_BYTES // 8
-        return DoomedPair(there, back)
+        how = self.world.rng.choice(ENDS)
+        self.env.coverage.ended(how)
+        return DoomedPair(there, back, how)
 
     async def _life(self, place: Place) -> None:
         fast = []

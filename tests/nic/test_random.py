@@ -8,6 +8,8 @@ import pytest
 
 from tb.pcap import read_pcap
 from tb.regress import totals
+from tb.uvm import holes
+from tb.uvm.coverage import cross, every_bin, every_place
 from tb.uvm.knobs import knobs_from
 from tb.uvm.launch import Course, environment, reproducer, run_seed
 from tb.uvm.spoil import LIES
@@ -75,6 +77,26 @@ def test_a_lie_fails_the_run(tmp_path: Path, lie: str) -> None:
     course = small_run(tmp_path, 3, spoil=lie)
     assert not course.ok
     assert NOTICED[lie] in course.why
+
+
+def test_holes_are_named_by_what_they_have_in_common() -> None:
+    bins = dict.fromkeys(every_bin(), 1)
+    assert holes.holes(bins) == []
+    for place in every_place():
+        if (place[2], place[3]) == (4096, "loss") or place[:2] == ("RC_SEND_ONLY", "odd"):
+            bins[cross(*place)] = 0
+    alone = cross("RC_ACK", "empty", 256, "delay", "steady")
+    bins |= {"wrap CQ": 0, alone: 0}
+    assert holes.holes(bins) == [
+        "cross: no RC_SEND_ONLY odd (160 bins)",
+        "cross: no PMTU 4096 loss fault (212 bins)",
+        "cross: 1 bins more, alone in their corners",
+        "wrap CQ",
+    ]
+    both = holes.merged([bins, {alone: 2, "wrap CQ": 1}])
+    assert (both[alone], both["wrap CQ"], both["wrap SQ"]) == (2, 1, 1)
+    row = next(row for row in holes.groups(both) if row.name == "cross")
+    assert row.bins - row.met == 160 + 212 - 4
 
 
 def test_knobs_follow_from_the_seed_and_may_be_set() -> None:
