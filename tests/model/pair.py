@@ -13,10 +13,13 @@ from tb.model.memory import Region
 from tb.model.packets import decode, encode
 from tb.model.peer import Peer, reverse
 from tb.model.qp import QpConfig, QueuePair
-from tb.model.verbs import Access, Completion, RecvWork, SendWork, Sge, Status
+from tb.model.verbs import Access, Completion, RecvWork, SendWork, Sge, Status, WrOp
 
 WIRE_NS = 1000
 A_BASE, B_BASE = 0x10000, 0x7_0000_0000
+PSN = 0x100000  # the first one of a
+SEND, WRITE, READ = WrOp.SEND, WrOp.WRITE, WrOp.READ
+OK, FLUSHED = Status.SUCCESS, Status.WR_FLUSH_ERR
 Verdict = Callable[[str, Packet], list[Packet] | None]
 
 
@@ -130,3 +133,8 @@ def lose(way: str, fits: Callable[[Packet], bool], count: int = 1, skip: int = 0
 
 
 __all__ = ["Access", "Pair", "Region", "last", "lose", "replace", "statuses"]
+
+
+def syndromes(pair: Pair, way: str = "ba") -> list[int]:
+    """The syndromes of the acknowledges that were sent."""
+    return [packet.aeth.syndrome for packet in pair.sent(way) if packet.aeth]
