@@ -19,8 +19,12 @@ SENDS |= {0x16: "last", 0x17: "only"}
 WRITES = {6: "first", 7: "middle", 8: "last", 9: "last", 10: "only", 11: "only"}
 IMMEDIATE = {3, 5, 9, 11}
 INVALIDATE = {0x16, 0x17}
+SEND_FIRST, SEND_MIDDLE, SEND_LAST, SEND_ONLY = 0, 1, 2, 4
+WRITE_FIRST, WRITE_MIDDLE, WRITE_LAST, WRITE_ONLY = 6, 7, 8, 10
+WRITE_ONLY_IMM = 11
 READ = 12
-ATOMICS = {0x13: AtomicOp.SWAP, 0x14: AtomicOp.ADD}
+SWAP, ADD = 0x13, 0x14
+ATOMICS = {SWAP: AtomicOp.SWAP, ADD: AtomicOp.ADD}
 
 
 @dataclass
