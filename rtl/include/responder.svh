@@ -42,6 +42,7 @@ localparam int RSP_CMD_W = RX_RETIRE_W + 2 + 6 + 13 + 6 + 7 + 48;
 // From receive to retire: a receive WQE to complete as flushed, behind the groups before it.
 typedef struct packed {
   logic        nothing;  // there was none: only gives its credit back
+  logic        hand;     // it was in use by a SEND in progress
   logic        reached;  // the QP holds no entry of its SRQ any more
   logic [15:0] qpn;      // queue pair
   logic [15:0] cqn;      // receive CQ
@@ -49,7 +50,7 @@ typedef struct packed {
   logic [15:0] index;    // receive queue index
   logic [15:0] behind;   // groups that must have retired before, free running
 } rsp_flush_t;
-localparam int RSP_FLUSH_W = 98;
+localparam int RSP_FLUSH_W = 99;
 
 localparam logic [1:0] RSP_REPLY_ACK = 2'd0;     // an acknowledge or a NAK
 localparam logic [1:0] RSP_REPLY_READ = 2'd1;    // a read

@@ -374,6 +374,7 @@ module rnic_rsp_receive #(
   always_comb begin
     flush         = '0;
     flush.nothing = !now_q.in_hand;
+    flush.hand    = cmd.kind == RSP_CMD_FLUSH_HAND;
     flush.reached = cmd.shared;
     flush.qpn     = cmd.retire.qpn;
     flush.cqn     = cmd.retire.cqn;

@@ -201,7 +201,9 @@ module rnic_rsp_retire #(
   // Nothing is said (rocev2 4.6). A repeated atomic asks for no memory.
   assign forgotten = done.fault == RX_FAULT_KEY && retire.reply && retire.kind == RETIRE_KIND_READ;
   assign ends      = !flushing_q && !poison_now_q && ((fails && !forgotten) || retire.fatal);
-  assign is_failed = failed_q == {1'b1, flushing_q ? flush.index : retire.wqe_index};
+  // Entries that no frame took are new, though one of them has the same index a round later.
+  assign is_failed = failed_q == {1'b1, flushing_q ? flush.index : retire.wqe_index}
+                  && (!flushing_q || flush.hand);
 
   assign fault_status   = done.fault == RX_FAULT_BUS       ? CQE_STATUS_LOC_QP_OP_ERR
                         : done.fault == RX_FAULT_LOCAL_KEY ? CQE_STATUS_LOC_PROT_ERR

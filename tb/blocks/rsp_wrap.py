@@ -1,14 +1,25 @@
-"""rnic_responder where the 16-bit indices of a receive ring wrap; reaches into its memories."""
+"""rnic_responder where indices and the message count wrap; reaches into its memories."""
 
 from __future__ import annotations
 
 import cocotb
 
 from spec.codes import CqeStatus, QpState
+from spec.streams import RxFault
 from tb.blocks.rsp_bench import Bench
+from tb.blocks.rsp_model import READ, SPACE, Qp
 from tb.streams import cycles
 
-SEND_ONLY = 4
+SEND_FIRST, SEND_LAST, SEND_ONLY, WRITE_ONLY, ADD = 0, 2, 4, 10, 0x14
+
+
+def set_message_count(dut, qp: Qp, count: int) -> None:
+    """As if so many messages had completed; the context begins with expected PSN and MSN."""
+    row = dut.u_check.u_context.mem[qp.number]
+    bits, below = int(row.value), len(row.value) - 48
+    assert bits >> below == qp.epsn << 24 | qp.msn
+    row.value = bits | count << below
+    qp.msn = count
 
 
 @cocotb.test()
@@ -51,5 +62,50 @@ async def full_ring_of_the_largest_size_has_entries(dut):
     last.index = begin
     bench.memory[qp.ring.base + 64 * (begin & 0x7FFF)] = (last.wqe().to_int(), False)
     bench.request(qp, SEND_ONLY, 20)
+    await bench.settle()
+    bench.check(qp)
+
+
+@cocotb.test()
+async def the_message_count_wraps(dut):
+    """24 bits, whatever the message; a message is counted once, and not before its end."""
+    bench = await Bench.start(dut)
+    for back in range(1, 6):
+        qp = await bench.create_qp(1, path_mtu=1)
+        for _ in range(3):
+            await bench.post(qp.ring, 1000)
+        set_message_count(dut, qp, SPACE - back)
+        await cycles(dut, 2)
+        bench.request(qp, WRITE_ONLY, ack_req=1)
+        bench.request(qp, READ, reth_len=600)
+        bench.request(qp, ADD, reth_va=16)
+        bench.request(qp, SEND_FIRST, 256, ack_req=1)
+        bench.request(qp, WRITE_ONLY, psn=(qp.epsn + 1) % SPACE)
+        bench.request(qp, SEND_LAST, 10, ack_req=1)
+        bench.request(qp, SEND_ONLY, 10, ack_req=1)
+        bench.request(qp, SEND_ONLY, 10, psn=(qp.epsn - 1) % SPACE, ack_req=1)
+        await bench.settle()
+        assert bench.packets[1][-1].msn == qp.msn == 5 - back
+        bench.check(qp)
+        await bench.destroy_qp(1)
+
+
+@cocotb.test()
+async def every_entry_of_a_failed_queue_pair_is_flushed_for_ever(dut):
+    """The entry that failed has its completion; the one that has its index a round later, too."""
+    bench = await Bench.start(dut)
+    bench.fault = lambda outcome: RxFault.LOCAL_KEY
+    qp = await bench.create_qp(1)
+    await bench.post(qp.ring, 100)
+    bench.request(qp, SEND_ONLY, 20)
+    await bench.settle()
+    bench.check(qp)
+    dut.u_check.u_producer.mem[1].value = 0xFFFF
+    dut.u_check.u_consumer.mem[1].value = 0xFFFF
+    await cycles(dut, 2)
+    qp.ring.posted = [None] * 0xFFFF
+    qp.ring.claimed = 0xFFFF
+    for _ in range(3):
+        await bench.post(qp.ring, 100)
     await bench.settle()
     bench.check(qp)
