@@ -1131,6 +1131,9 @@ module rnic_top #(
 
   logic        claim_en;
   logic [15:0] claim_rq;
+  logic [15:0]            cqes_begun;
+  logic [15:0]            cqes_answered;
+  logic                   cqes_beginning;
   logic [EVENT_REQ_W-1:0] rsp_event_data;
   logic                   rsp_event_valid;
   logic                   rsp_event_ready;
@@ -1163,6 +1166,9 @@ module rnic_top #(
     .m_error_data    (error_data[ERR_RESPONDER]),
     .m_error_valid   (error_valid[ERR_RESPONDER]),
     .m_error_ready   (error_ready[ERR_RESPONDER]),
+    .cqes_begun,
+    .cqes_answered,
+    .cqes_beginning,
     .m_event_data    (rsp_event_data),
     .m_event_valid   (rsp_event_valid),
     .m_event_ready   (rsp_event_ready),
@@ -1398,6 +1404,9 @@ module rnic_top #(
     .m_error_data       (error_data[ERR_CQ]),
     .m_error_valid      (error_valid[ERR_CQ]),
     .m_error_ready      (error_ready[ERR_CQ]),
+    .begun              (cqes_begun),
+    .answered           (cqes_answered),
+    .beginning          (cqes_beginning),
     .ev_cqe_en          (ev_cqe),
     .ev_doorbell_bad_en (ev_cq_doorbell_bad)
   );

@@ -62,6 +62,11 @@ module rnic_cq #(
   output logic                              m_error_valid,
   input  logic                              m_error_ready,
 
+  // Entries begun and entries answered, in order, free running; one taken may be about to begin
+  output logic [15:0]                       begun,
+  output logic [15:0]                       answered,
+  output logic                              beginning,
+
   // Events
   output logic                              ev_cqe_en,
   output logic                              ev_doorbell_bad_en
@@ -373,6 +378,16 @@ module rnic_cq #(
   assign cfg_answer = answer;
 
   assign ev_cqe_en = state_q == DECIDE && write;
+  assign beginning = state_q != TAKE && op_q == COMPLETE;
+
+  always_ff @(posedge clk) begin
+    if (deciding && write) begun <= begun + 16'd1;
+    if (s_wdone_en)        answered <= answered + 16'd1;
+    if (rst) begin
+      begun    <= '0;
+      answered <= '0;
+    end
+  end
 
   // ------------------------------------------------------------------ writing entries
 

@@ -68,6 +68,11 @@ module rnic_responder #(
   input  logic [DMA_READ_DATA_W-1:0] s_dma_data,
   input  logic                       s_dma_en,
 
+  // Completion entries begun and answered, free running; one may be about to begin
+  input  logic [15:0]                cqes_begun,
+  input  logic [15:0]                cqes_answered,
+  input  logic                       cqes_beginning,
+
   // Asynchronous events: COMM_EST, LAST_WQE_REACHED
   output logic [EVENT_REQ_W-1:0]     m_event_data,
   output logic                       m_event_valid,
@@ -334,6 +339,9 @@ module rnic_responder #(
     .reached_en,
     .reached_qpn,
     .cqes_left,
+    .cqes_begun,
+    .cqes_answered,
+    .cqes_beginning,
     .init_en  (stage_init_valid[4] && (event_init.op == QP_INIT_OP_CREATE
                || event_init.op == QP_INIT_OP_DESTROY || event_init.op == QP_INIT_OP_RTR)),
     .init_qpn (event_init.qpn[QP_W-1:0]),

@@ -45,6 +45,34 @@ async def entries_come_whole_and_in_order(dut, stall, idle):
 
 
 @cocotb.test()
+async def entries_are_counted_when_they_begin_and_when_they_are_answered(dut):
+    """From the cycle in which a completion is taken, so that nobody can look in between."""
+    bench = await Bench.start(dut)
+    await bench.create(1)
+    bench.host.held = True
+
+    def told() -> tuple[int, int, int]:
+        return tuple(int(getattr(dut, n).value) for n in ("begun", "answered", "beginning"))
+
+    assert told() == (0, 0, 0)
+    for count, cqn in enumerate((1, 1, 5), 1):  # the last is for no queue
+        bench.complete(cqn, 0)
+        while not int(dut.s_cqe_valid.value) & int(dut.s_cqe_ready.value) & 1:
+            await cycles(dut)
+        seen = []
+        for _ in range(5):
+            await cycles(dut)
+            seen.append(told())
+        entries = min(count, 2)
+        assert seen[0][2] == 1, "taken, not begun and not said"
+        assert all(now[2] or now == (entries, 0, 0) for now in seen), seen
+        assert seen[-1] == (entries, 0, 0)
+    bench.host.held = False
+    await bench.settle()
+    assert told() == (2, 2, 0)
+
+
+@cocotb.test()
 async def an_event_follows_the_response_of_its_entry(dut):
     bench = await Bench.start(dut)
     queue = await bench.create(1)

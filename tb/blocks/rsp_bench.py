@@ -100,6 +100,7 @@ class Bench:
         for name in ("s_dma_en", "s_dma_data", "rq_rd_cfg", "qp_rd_cfg", "flush_rd_cfg"):
             getattr(dut, name).value = 0
         dut.drain_req_en.value = 0
+        self.set_entries(0, 0)
         self.set_ack_wait(16, 256)
         self.req = StreamSource(dut, "s_req", fields=("hdr", "cfg"), idle=stall_pattern(idle))
         self.done = StreamSource(dut, "s_done", idle=stall_pattern(idle))
@@ -125,6 +126,11 @@ class Bench:
     def set_ack_wait(self, every: int, delay: int) -> None:
         """How many requests an acknowledge may cover, and cycles that it may wait for them."""
         self.dut.ack_every.value, self.dut.ack_delay.value = every, delay
+
+    def set_entries(self, begun: int, answered: int, beginning: bool = False) -> None:
+        """What the completion queues say of their entries."""
+        self.dut.cqes_begun.value, self.dut.cqes_answered.value = begun, answered
+        self.dut.cqes_beginning.value = int(beginning)
 
     @classmethod
     async def start(cls, dut: SimHandleBase, stall: str = "none", idle: str = "none") -> Self:

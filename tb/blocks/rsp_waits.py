@@ -199,6 +199,33 @@ async def last_entry_of_a_shared_ring_is_told_once(dut, held):
     bench.check(qp)
 
 
+@cocotb.test()
+@cocotb.parametrize(begin=[0, 0xFFFE])
+async def last_entry_is_told_when_all_before_it_are_in_memory(dut, begin):
+    """Others' entries that begin later do not count; nobody else's event waits for long."""
+    bench = await Bench.start(dut)
+    srq = await bench.create_ring(8, 4)
+    qp = await bench.create_qp(1, srq)
+    for _ in range(2):
+        await bench.post(srq, 1000)
+    bench.set_entries(begin, begin, beginning=True)
+    bench.request(qp, SEND_ONLY, 10)
+    await bench.settle()
+    qp.error = CqeStatus.WR_FLUSH_ERR
+    bench.errors[1] = [qp.error]
+    bench.set_state(1, QpState.ERR)
+    await bench.flush.send(1)
+    told = [EventType.COMM_EST]
+    for begun, answered, beginning in ((0, 0, True), (3, 0, False), (9, 1, True), (9, 2, False)):
+        bench.set_entries(begin + begun & 0xFFFF, begin + answered & 0xFFFF, beginning)
+        await cycles(dut, 100)
+        assert bench.events[1] == told, (begun, answered)
+    bench.set_entries(begin + 9 & 0xFFFF, begin + 3 & 0xFFFF)
+    await cycles(dut, 30)
+    assert bench.events[1] == [*told, EventType.LAST_WQE_REACHED]
+    bench.check(qp)
+
+
 # ---------- drains
 
 
