@@ -20,6 +20,9 @@ LEVELS = ("none", "light", "full")
 KINDS = ("loss", "duplicate", "reorder", "corrupt", "delay", "mark", "bad")
 """What the wire may do to a frame."""
 HIGHEST = 0.05
+TASTES = ("immediates", "atomics", "draining", "invalidation")
+"""What is rare otherwise; the first three need queue pairs without the provider."""
+RAW_TASTES = TASTES[:3]
 MTUS = (256, 512, 1024, 2048, 4096)
 TIMEOUT_CODES = (3, 5)
 """4.096 us * 2^n: beyond what slow memory and a long queue of frames need, yet soon."""
@@ -45,6 +48,7 @@ class Knobs:
     doomed: int = 0  # pairs of queue pairs that end in the middle of their work
     atomics: bool = False
     raw_qps: int = 0  # pairs driven without the provider: immediates, atomics
+    taste: str = "any"  # what lanes like to do most
     timeout: int = 4
     min_rnr_timer: int = 1
     read_latency: int = 0
@@ -68,6 +72,7 @@ class Knobs:
         qps = draw("qps").choice([1, 2, 3, 4, 4, 6, 8, 12, 16, 32, 64])
         mtu = draw("mtu").choice([0, 0, *MTUS])
         slow = draw("memory").random()
+        taste = draw("taste").choice(["any", "any", *TASTES])
         stall = draw("stall").choice([0.0, 0.0, 0.1, 0.3])
         return cls(
             seed,
@@ -82,8 +87,9 @@ class Knobs:
             near_wrap=draw("psn").random() < 0.5,
             late_receives=draw("late").choice([0.0, 0.02, 0.2]) if faults != "none" else 0.0,
             doomed=draw("doomed").choice([0, 0, 0, 1, 2]) if faults != "none" else 0,
-            atomics=draw("atomics").random() < 0.7,
-            raw_qps=draw("raw").choice([0, 0, 1, 2, 4]),
+            atomics=draw("atomics").random() < 0.7 or taste == "atomics",
+            raw_qps=draw("raw").choice([0, 0, 1, 2, 4]) + 2 * (taste in RAW_TASTES),
+            taste=taste,
             timeout=draw("timeout").randint(*TIMEOUT_CODES),
             read_latency=draw("read").randint(0, 250) if slow < 0.7 else 0,
             write_latency=draw("write").randint(0, 250) if slow < 0.7 else 0,

@@ -41,6 +41,7 @@ class Place:
     rng: random.Random
     budget: int = 0  # requests still to be made
     bytes_left: int = 0  # of messages, more or less
+    pmtu: int = 1024
     raw: bool = False  # queue pairs without a provider: immediates are possible
     words: list[Region] = field(default_factory=list)  # the peer's memory for atomics
     late: deque[Move] = field(default_factory=deque)  # SENDs whose receive is still to be posted
@@ -107,8 +108,12 @@ class LaneSequence(uvm_sequence):
 
     def any_size(self) -> int:
         """Small ones often, large ones now and then, edges of beats and packets too."""
-        if self.rng.random() < 0.35:
+        kind = self.rng.random()
+        if kind < 0.2:
             return self.at_most(self.rng.choice(EDGES))
+        if kind < 0.4:
+            whole = self.place.pmtu * self.rng.choice([1, 1, 2, 3, 4])
+            return self.at_most(whole + self.rng.choice([-4, -1, 0, 0, 0, 1, 4]))
         return self.at_most(int((self.knobs.largest + 1) ** self.rng.random()) - 1)
 
     def at_most(self, size: int) -> int:

@@ -216,16 +216,19 @@ class LifeOfALane(LaneSequence):
         super().__init__(place)
         self._fast = fast
         self._stories = list(STORIES)
+        taste = place.knobs.taste
         if place.raw:
-            self._stories += [Immediates] * 6 + [Drained] * 2
+            self._stories += [Immediates] * (30 if taste == "immediates" else 6)
+            self._stories += [Drained] * (20 if taste == "draining" else 2)
         if place.words:
-            self._stories += [Counting] * 6
+            self._stories += [Counting] * (30 if taste == "atomics" else 6)
+        self._fondness = 0.6 if taste == "invalidation" else 0.15
 
     async def body(self) -> None:
         """Sequence."""
         turn = 0
         while self.place.budget > 0:
-            if self._fast and self.rng.random() < 0.15:
+            if self._fast and self.rng.random() < self._fondness:
                 turn += 1
                 mr, memory = self.rng.choice(self._fast)
                 await self.do(FastRegisteredMemory(self.place, mr, memory, turn))

@@ -147,6 +147,7 @@ class RandomTraffic(uvm_test):
             random.Random(f"{knobs.seed} {lane.name}"),
             budget=self._each,
             bytes_left=TOTAL_BYTES // len(self.env.lanes),
+            pmtu=self.env.predictor.flows[lane.name].config.pmtu,
             raw=raw,
             words=[self.env.words[lane.there.name]] if raw and knobs.atomics else [],
         )  # fmt: skip
@@ -169,7 +170,8 @@ class RandomTraffic(uvm_test):
 
     async def _life(self, place: Place) -> None:
         fast = []
-        if place.rng.random() < 0.3 and not place.raw:
+        often = 1.0 if self.knobs.taste == "invalidation" else 0.3
+        if place.rng.random() < often and not place.raw:
             there = place.lane.there
             mr = await there.fast_region(FAST_PAGES)
             fast = [(mr, there.memory(20_000))]
