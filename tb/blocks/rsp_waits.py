@@ -103,6 +103,11 @@ async def nobody_waits_for_a_repeat_that_is_forgotten(dut):
     await bench.moved()
     await cycles(dut, 30)
     assert (bench.packets[1][-1].opcode, bench.packets[1][-1].psn) == (0x11, last.hdr.psn)
+    # Nor does anybody later: it has been counted.
+    last = bench.request(qp, WRITE_ONLY, ack_req=1)
+    await bench.moved()
+    await cycles(dut, 30)
+    assert bench.packets[1][-1].psn == last.hdr.psn
     bench.check(qp)
 
 
