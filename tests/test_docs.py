@@ -47,3 +47,29 @@ def check_links(path: Path) -> None:
     """Every relative link of a page is a file."""
     for target in LINK.findall(path.read_text()):
         assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def module_of(source: str, instance: str) -> str | None:
+    """The module of an instance in a source."""
+    parameters = r"(?:#\s*\((?:[^()]|\([^()]*\))*\)\s*)?"
+    found = re.search(rf"^\s*(\w+)\s+{parameters}{instance}\s*\(", source, re.MULTILINE)
+    return found.group(1) if found else None
+
+
+@pytest.mark.parametrize("view", sorted(path.name for path in ROOT.glob("tb/waves/*.gtkw")))
+def test_views_of_waves_show_signals_that_exist(view: str) -> None:
+    sources = {
+        path.stem: path.read_text()
+        for folder in ("rtl", "tb/hdl")
+        for path in (ROOT / folder).rglob("*.sv")
+    }
+    text = (ROOT / "tb/waves" / view).read_text()
+    shown = re.findall(r"^TOP\.([\w.]+)", text, re.MULTILINE)
+    assert len(shown) > 20
+    for path in shown:
+        module, *instances, signal = path.split(".")
+        for instance in instances:
+            inner = module_of(sources[module], instance)
+            assert inner in sources, f"{path}: no {instance} in {module}"
+            module = inner
+        assert re.search(rf"\b{signal}\b", sources[module]), f"{path}: no {signal} in {module}"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from driver_model.device import Device
+from driver_model.hw.phase_ring import new_entry
 from spec.layouts import (
     AdminCommand,
     AdminCqe,
@@ -92,9 +93,8 @@ class CommandQueue:
             answered(answer)
 
     def _next(self) -> AdminCqe | None:
-        place = (self._consumer % self._size) * ENTRY
-        phase = self._answers.memory[place + ENTRY - 1] >> 7
-        if phase != (self._consumer & self._size == 0):
+        entry = new_entry(self._answers.memory, ENTRY, self._log, self._consumer)
+        if entry is None:
             return None
         self._consumer += 1
-        return AdminCqe.unpack(self._answers.memory[place : place + ENTRY])
+        return AdminCqe.unpack(entry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from driver_model.device import Device, DmaBuffer
 from driver_model.hw.doorbell import ring_cq
 from driver_model.hw.fault import AdapterFault
+from driver_model.hw.phase_ring import new_entry
 from spec.layouts import AdminOp, AdminQueue, ArmType, Cqe
 
 ENTRY = Cqe.SIZE
@@ -74,10 +75,8 @@ class CqRing:
         return cqe
 
     def _peek(self) -> Cqe | None:
-        place = (self._consumer & (self.size - 1)) * ENTRY
-        if self._view[place + ENTRY - 1] >> 7 != (self._consumer & self.size == 0):
-            return None
-        return Cqe.unpack(self._view[place : place + ENTRY])
+        entry = new_entry(self._view, ENTRY, self.log, self._consumer)
+        return None if entry is None else Cqe.unpack(entry)
 
     def report(self) -> None:
         """Tell the adapter how much was taken."""

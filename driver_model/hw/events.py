@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from driver_model.device import Device
 from driver_model.hw.doorbell import ring_queue
+from driver_model.hw.phase_ring import new_entry
 from spec.layouts import AdminOp, AdminQueue, Doorbell, Eqe
 
 ENTRY = Eqe.SIZE
@@ -26,9 +27,8 @@ class EventQueue:
         self._number = number
         self._vector = vector
         self._log = log_size
-        self._size = 1 << log_size
         self._handler = handler
-        self._ring = device.allocate(self._size * ENTRY)
+        self._ring = device.allocate(ENTRY << log_size)
         self._consumer = 0
 
     def create_command(self) -> AdminQueue:
@@ -52,9 +52,8 @@ class EventQueue:
             self._handler(event)
 
     def _next(self) -> Eqe | None:
-        place = (self._consumer % self._size) * ENTRY
-        phase = self._ring.memory[place + ENTRY - 1] >> 7
-        if phase != (self._consumer & self._size == 0):
+        entry = new_entry(self._ring.memory, ENTRY, self._log, self._consumer)
+        if entry is None:
             return None
         self._consumer += 1
-        return Eqe.unpack(self._ring.memory[place : place + ENTRY])
+        return Eqe.unpack(entry)

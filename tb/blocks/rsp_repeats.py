@@ -7,12 +7,21 @@ import cocotb
 from spec.codes import CqeStatus, Syndrome
 from spec.streams import RxFault
 from tb.blocks.rsp_bench import Bench
-from tb.blocks.rsp_model import READ, SPACE, Order, Qp
+from tb.blocks.rsp_model import (
+    ADD,
+    READ,
+    SEND_ONLY,
+    SPACE,
+    SWAP,
+    WRITE_FIRST,
+    WRITE_LAST,
+    WRITE_MIDDLE,
+    WRITE_ONLY,
+    Order,
+    Qp,
+)
 from tb.streams import cycles
 
-SEND_ONLY = 4
-WRITE_FIRST, WRITE_MIDDLE, WRITE_LAST, WRITE_ONLY = 6, 7, 8, 10
-SWAP, ADD = 0x13, 0x14
 ACK, ATOMIC_ACK = 0x11, 0x12
 
 

@@ -10,10 +10,8 @@ from cocotb.utils import get_sim_time
 from spec.codes import CqeStatus, EventType, QpState
 from spec.streams import RxFault
 from tb.blocks.rsp_bench import Bench
-from tb.blocks.rsp_model import READ, SPACE
+from tb.blocks.rsp_model import READ, SEND_FIRST, SEND_ONLY, SPACE, WRITE_ONLY
 from tb.streams import CLOCK_NS, cycles
-
-SEND_FIRST, SEND_ONLY, WRITE_ONLY = 0, 4, 10
 
 
 async def keep_last(bench: Bench) -> tuple:

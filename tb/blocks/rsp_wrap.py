@@ -7,10 +7,8 @@ import cocotb
 from spec.codes import CqeStatus, QpState
 from spec.streams import RxFault
 from tb.blocks.rsp_bench import Bench
-from tb.blocks.rsp_model import READ, SPACE, Qp
+from tb.blocks.rsp_model import ADD, READ, SEND_FIRST, SEND_LAST, SEND_ONLY, SPACE, WRITE_ONLY, Qp
 from tb.streams import cycles
-
-SEND_FIRST, SEND_LAST, SEND_ONLY, WRITE_ONLY, ADD = 0, 2, 4, 10, 0x14
 
 
 def set_message_count(dut, qp: Qp, count: int) -> None:
