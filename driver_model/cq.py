@@ -27,7 +27,6 @@ from spec.layouts import AdminCommand, AdminCqe, AdminOp, ArmType, Cqe, CqeFlag
 if TYPE_CHECKING:
     from driver_model.adapter import Adapter
 
-Routed = NdkResultEx | None
 HIDDEN_EACH = 4  # completions a QP may have under way that the consumer never sees
 FIRST_QPS = 12
 
@@ -36,7 +35,7 @@ FIRST_QPS = 12
 class Member:
     """A queue pair on a CQ: what becomes of its completions, and how it is told of the end."""
 
-    route: Callable[[Cqe], Routed]
+    route: Callable[[Cqe], list[NdkResultEx]]
     fail: Callable[[], None]
 
 
@@ -182,8 +181,7 @@ class Cq(NdkObject):
         member = self.members.get(cqe.qpn)
         if member is None:
             raise AdapterFault(f"completion queue {self.number}: completion of no queue pair")
-        result = member.route(cqe)
-        if result is not None:
+        for result in member.route(cqe):
             self.place(result, bool(cqe.flags & CqeFlag.SOLICITED))
 
     def place(self, result: NdkResultEx, solicited: bool = False) -> None:

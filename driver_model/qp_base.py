@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from driver_model.cq import Cq, Member
 from driver_model.hw.admin import Command
 from driver_model.hw.receive_queue import ReceiveQueue
 from driver_model.hw.registers import gid_of
-from driver_model.hw.send_queue import SendQueue
+from driver_model.hw.send_queue import Request, SendQueue
+from driver_model.hw.wqe import Nop
 from driver_model.ndkpi import NdkResultEx, ObjectType, OperationType
 from driver_model.objects import NdkObject, PendingRequest, RequestCompletion
 from driver_model.out_of_band import OutOfBandEndpoint, OutOfBandPath, to_rtr, to_rts
@@ -177,16 +179,22 @@ class QpBase(NdkObject):
 
     # ------------------------------------------------------------ results
 
-    def _route(self, cqe: Cqe) -> NdkResultEx | None:
-        """The result that a completion gives, or None when the consumer is not to see it."""
+    def _route(self, cqe: Cqe) -> list[NdkResultEx]:
+        """The results that a completion gives; none when the consumer is not to see it."""
         if cqe.status != CqeStatus.SUCCESS:
             self.phase = QpPhase.ERROR
         if cqe.opcode >= CqeOp.RECV:
-            return self._received(cqe)
-        request = self.sq.complete(cqe)
-        if request.internal or (request.silent and cqe.status == CqeStatus.SUCCESS):
-            return None
-        return self._result(cqe, request.operation, request.context)
+            return [self._received(cqe)]
+        results = [
+            self._result(replace(cqe, status=status), request.operation, request.context)
+            for request, status in self.sq.complete(cqe)
+            if not request.internal and not (request.silent and status == CqeStatus.SUCCESS)
+        ]
+        if cqe.status == CqeStatus.LOC_QP_OP_ERR and self.sq.outstanding:
+            # The adapter may have passed entries over with one it could not read: something must
+            # come behind them that tells so.
+            self.sq.post(Nop(), Request(None, OperationType.SEND, internal=True))
+        return results
 
     def _received(self, cqe: Cqe) -> NdkResultEx:
         queue = self.rq if self.srq is None else self.srq.queue

@@ -56,15 +56,17 @@ class ReceiveQueue:
         ring_queue(self._device, self._kind, self._number, self._producer)
 
     def complete(self, cqe: Cqe) -> object:
-        """The context of the receive that a completion is for.
+        """The context of the receive that a completion is for, by its index.
 
+        An entry that the adapter could not read has no other name.
         The QPs of a shared queue complete in any order, so an entry's place is free only when all
         before it are: the adapter counts what it took, in order.
         """
-        serial = self._tail + ((cqe.wr_id - self._tail) & 0xFFFF_FFFF)
+        serial = self._tail + ((cqe.wqe_index - self._tail) & 0xFFFF)
         in_order = self._kind is Doorbell.RQ
         if serial not in self._outstanding or (in_order and serial != self._tail):
-            raise AdapterFault(f"receive queue {self._number}: completion of unknown {cqe.wr_id}")
+            wrong = f"completion of unknown entry {cqe.wqe_index}"
+            raise AdapterFault(f"receive queue {self._number}: {wrong}")
         context = self._outstanding.pop(serial)
         self._tail = next(iter(self._outstanding), self._producer)
         return context

@@ -13,6 +13,7 @@ from driver_model.hw.doorbell import PUSH_WINDOWS, push_block, ring_queue
 from driver_model.hw.fault import AdapterFault
 from driver_model.hw.wqe import Work
 from driver_model.ndkpi import OperationType
+from spec.codes import CqeStatus
 from spec.layouts import WQE_BLOCK, Cqe, Doorbell
 
 
@@ -61,6 +62,7 @@ class SendQueue:
         self._serial = 0
         self._unsignaled = 0
         self._holds = 0
+        self._failed = False
         self.outstanding: deque[Request] = deque()
 
     @property
@@ -134,19 +136,35 @@ class SendQueue:
         self._holds -= 1
         self.release()
 
-    def complete(self, cqe: Cqe) -> Request:
-        """The request that a completion is for; silent ones before it have succeeded."""
-        while self.outstanding:
+    def complete(self, cqe: Cqe) -> list[tuple[Request, CqeStatus]]:
+        """The requests that a completion ends, oldest first, each with its status.
+
+        The index tells which entry it is for: one that could not be read has no other name.
+        Silent requests before it have succeeded. Behind a failure the adapter may pass entries over
+        (those it got together with one it could not read): they are flushed.
+        """
+        behind = self._tail + ((cqe.wqe_index - self._tail) & 0xFFFF)
+        ended: list[tuple[Request, CqeStatus]] = []
+        while self.outstanding and self._tail < behind:
             request = self.outstanding.popleft()
             self._tail = request.end
-            mine = request.wr_id == cqe.wr_id
-            if not mine and not (request.silent or request.internal):
+            status = cqe.status
+            if self._tail < behind:
+                status = CqeStatus.WR_FLUSH_ERR if self._failed else CqeStatus.SUCCESS
+                if status == CqeStatus.SUCCESS and not (request.silent or request.internal):
+                    break
+            elif status == CqeStatus.SUCCESS and request.wr_id != cqe.wr_id:
                 break
+            self._failed = self._failed or status != CqeStatus.SUCCESS
             if request.done is not None:
-                request.done(not mine or cqe.status == 0)
-            if mine:
-                return request
-        raise AdapterFault(f"send queue {self._qpn}: completion of unknown request {cqe.wr_id}")
+                request.done(status == CqeStatus.SUCCESS)
+            ended.append((request, status))
+            if self._tail >= behind:
+                return ended
+        raise AdapterFault(
+            f"send queue {self._qpn}: completion of unknown entry {cqe.wqe_index}"
+            f" (request {cqe.wr_id})"
+        )
 
     def abandon(self) -> list[Request]:
         """The adapter is done with the queue: every request it has not answered."""

@@ -11,6 +11,7 @@ from spec.layouts import (
     CqeOp,
     FastRegWqe,
     KeyKind,
+    RqWqe,
     Sge,
     SqWqe,
     WqeFlag,
@@ -34,7 +35,7 @@ class WorkError(Exception):
 
 
 def received(
-    nic: SoftNic, qp: QueuePair, wr_id: int, status: CqeStatus, wqe: SqWqe | None = None
+    nic: SoftNic, qp: QueuePair, entry: RqWqe, status: CqeStatus, wqe: SqWqe | None = None
 ) -> None:
     """Complete a receive, the one that the send `wqe` met or a flushed one."""
     flags = CqeFlag(0)
@@ -45,7 +46,8 @@ def received(
         flags |= CqeFlag.INVALIDATED
         opcode = CqeOp.RECV_INV
     cqe = Cqe(
-        wr_id=wr_id,
+        wr_id=entry.wr_id,
+        wqe_index=entry.index,
         qpn=qp.fields.number,
         opcode=opcode,
         byte_len=wqe.length if wqe is not None else 0,
@@ -130,7 +132,7 @@ class Transport:
 
     def _flush_receives(self, qp: QueuePair) -> None:
         while (entry := qp.receives.take()) is not None:
-            received(self.nic, qp, entry.wr_id, CqeStatus.WR_FLUSH_ERR)
+            received(self.nic, qp, entry, CqeStatus.WR_FLUSH_ERR)
 
     # ------------------------------------------------------------ operations
 
@@ -227,7 +229,7 @@ class Transport:
                 other.scatter(peer.receives.pd, sges, payload)
         except KeyFault:
             status = CqeStatus.LOC_PROT_ERR
-        received(other, peer, entry.wr_id, status, wqe)
+        received(other, peer, entry, status, wqe)
         if status != CqeStatus.SUCCESS:
             other.down(peer, status)
             too_long = status == CqeStatus.LOC_LEN_ERR

@@ -8,9 +8,9 @@ from driver_model.facade import connect_pair
 from driver_model.hw.fault import AdapterFault
 from driver_model.ndkpi import NdkSge, OperationType, OpFlag
 from driver_model.status import NdisStatus, Status, admin_status, completion_status, nt_success
-from spec.codes import AdminStatus, CqeStatus
+from spec.codes import AdminStatus, CqeStatus, QpState
 from spec.layouts import Cqe, CqeOp
-from tests.driver.pair import Pair, paired
+from tests.driver.pair import Pair, Side, paired
 
 SEND, RECEIVE, LOCAL = OperationType.SEND, OperationType.RECEIVE, OperationType.FAST_REGISTER
 
@@ -221,5 +221,53 @@ def test_adapter_that_contradicts_itself_is_noticed() -> None:
         ring.post(Cqe(wr_id=0, qpn=99, opcode=CqeOp.SEND))
         with pytest.raises(AdapterFault):
             a.cq.poll()
+
+    paired(scenario)
+
+
+def unreadable(index: int, a: Side, opcode: CqeOp) -> Cqe:
+    """What the adapter says of an entry that it could not read: it does not know its wr_id."""
+    return Cqe(wqe_index=index, qpn=a.qp.number, opcode=opcode, status=CqeStatus.LOC_QP_OP_ERR)
+
+
+def test_entries_that_the_adapter_could_not_read_end_too() -> None:
+    """The first is known by its index; those it passed over are flushed by what comes behind."""
+
+    async def scenario(pair: Pair) -> None:
+        a = pair.a
+        nic = a.device.nic
+        qp = nic.qps[a.qp.number]
+        work, nic.work = nic.work, lambda _qp: None
+        for context in ("fine", "bad", "passed over", "passed over too"):
+            a.qp.send(context, [], 0, OpFlag.SILENT_SUCCESS if context == "fine" else 0)
+        assert qp.producer == 4
+        qp.state = QpState.ERR
+        qp.fetch = 4
+        nic.cqs[a.cq.cq.number].post(unreadable(2, a, CqeOp.SEND))
+        nic.work = work
+        results = []
+        for _ in range(20):
+            results += a.cq.poll()
+            await pair.pause(1000)
+        assert [(r.request_context, r.status) for r in results] == [
+            ("bad", Status.INVALID_DEVICE_REQUEST),
+            ("passed over", Status.CANCELLED),
+            ("passed over too", Status.CANCELLED),
+        ]
+
+    paired(scenario)
+
+
+def test_receive_that_the_adapter_could_not_read_ends_too() -> None:
+    async def scenario(pair: Pair) -> None:
+        a = pair.a
+        for number in range(3):
+            a.qp.receive(number, [], 0)
+        ring = a.device.nic.cqs[a.cq.cq.number]
+        for index in range(3):
+            ring.post(unreadable(index, a, CqeOp.RECV))
+        results = a.cq.poll()
+        assert [r.request_context for r in results] == [0, 1, 2]
+        assert {r.status for r in results} == {Status.INVALID_DEVICE_REQUEST}
 
     paired(scenario)
