@@ -19,6 +19,7 @@ from tb.blocks.rsp_model import (
     SWAP,
     WRITE_FIRST,
     WRITE_MIDDLE,
+    Model,
     Order,
     Outcome,
     Qp,
@@ -139,15 +140,19 @@ def repeat(bench: Bench, qp: Qp, old: Order, wrong: float = 0.2) -> None:
     if old.kind == "read":
         opcode, fields["reth_len"] = READ, old.length - offset
     if random.random() < wrong:
-        fields[random.choice(list(fields))] += 1
+        name = random.choice(list(fields))
+        bits = {"psn": 24, "reth_va": 64}.get(name, 32)
+        fields[name] = (fields[name] + 1) % (1 << bits)
     if (fields["psn"] - qp.epsn) % SPACE >= SPACE // 2:
         bench.request(qp, opcode, 0, **fields)
 
 
 def random_fault(probability: float):
-    """Faults that the segments of a request can have."""
+    """Faults that the segments of a request can have; keys of repeated reads are often gone."""
 
     def fault(outcome: Outcome) -> RxFault:
+        if Model.forgets(outcome, RxFault.KEY) and random.random() < 0.3:
+            return RxFault.KEY
         if random.random() >= probability or not outcome.segments:
             return RxFault.NONE
         local = random.choice(outcome.segments)[0] == "local"
