@@ -7,7 +7,7 @@ from tb.nic.scenarios_basic import one_of_each
 from tb.nic.scenarios_events import notifications
 from tb.nic.scenarios_loss import lossy
 from tb.nic.scenarios_many import many_qps, random_work
-from tb.nic.scenarios_memory import fast_memory, invalidation, stale_token
+from tb.nic.scenarios_memory import fast_memory, invalidation, stale_token, unreadable_entries
 from tb.nic.scenarios_shape import fence, inline, many_sges, privileged, pushed, silent
 from tb.nic.scenarios_transfer import both_ways, ipv6, path_mtus, reads, sends, writes
 
@@ -32,5 +32,6 @@ __all__ = [
     "sends",
     "silent",
     "stale_token",
+    "unreadable_entries",
     "writes",
 ]

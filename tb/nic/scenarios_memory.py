@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from driver_model.hw.send_queue import PushMode
 from driver_model.mr import Mr
 from driver_model.ndkpi import PAGE_SIZE, OperationType, OpFlag
 from driver_model.status import Status
+from tb.axi_types import Resp
 from tb.nic import make
 from tb.nic.image import Region
 from tb.nic.lane import Lane
@@ -111,3 +113,24 @@ async def stale_token(world: World) -> None:
     refused.to.expect(before)
     await world.finished([refused.work])
     world.row("WRITE by a stale token: refused", "5000 B", [], 0)
+
+
+@scenario(healthy=False, push=PushMode.NEVER)
+async def unreadable_entries(world: World) -> None:
+    """The send queue's memory fails once: every request ends in turn, nothing is written."""
+    lane = await world.connect()
+    here, there = await world.a.region(20_000), await world.b.region(20_000)
+    await world.run([make.write(lane, here, there, 500)], "WRITE before", "500 B")
+    ring = lane.qp.sq.buffer
+    axi = world.a.device.axi
+    axi.inject(Resp.SLVERR, address=ring.bus_address, size=len(ring.memory), writes=False, count=1)
+    writes = [make.write(lane, here, there, 300, flags=OpFlag.DEFER) for _ in range(5)]
+    writes.append(make.write(lane, here, there, 300))
+    for number, write in enumerate(writes):
+        assert write.to is not None
+        before = write.to.image()
+        write.work.status = Status.CANCELLED if number else Status.INVALID_DEVICE_REQUEST
+        assert write.post()
+        write.to.expect(before)
+    await world.finished([write.work for write in writes])
+    world.row("WRITEs whose entries cannot be read", "300 B", [], 0)
