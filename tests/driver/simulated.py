@@ -12,6 +12,9 @@ from driver_model.facade import Facade, connect_pair
 from driver_model.hw.congestion import Congestion
 from driver_model.hw.counters import COUNTERS
 from driver_model.hw.nic import NicConfig
+from spec.codes import Mtu
+from spec.layouts import MAX_INLINE, MAX_READ_SGE, MAX_RECV_SGE, MAX_SGE
+from spec.registers import Feature
 from tb.model.opcodes import Op
 from tb.nic.pair import PORTS
 from tb.nic.pair import Pair as Bench
@@ -100,6 +103,16 @@ async def the_operator_chooses_how_congestion_is_treated(dut: Any) -> None:
     await Timer(1, "us")
     await write_and_wait(a, b)
     assert (marks(bench, "ab"), marks(bench, "ba")) == ([2, 0], [0])
+
+
+@cocotb.test()
+async def the_adapter_says_what_it_can(dut: Any) -> None:
+    _, a, _ = await bring_up(dut)
+    limits = a.facade.adapter.nic.limits
+    assert limits.features == Feature.ATOMICS | Feature.SRQ | Feature.FAST_REGISTER | Feature.ECN
+    assert (limits.max_reads_in, limits.max_reads_out, limits.max_mtu) == (16, 16, Mtu.BYTES_4096)
+    most = (limits.max_send_sge, limits.max_recv_sge, limits.max_read_sge, limits.max_inline)
+    assert most == (MAX_SGE, MAX_RECV_SGE, MAX_READ_SGE, MAX_INLINE)
 
 
 @cocotb.test()
