@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -108,6 +109,35 @@ async def a_reader_that_never_had_its_data_gives_up_when_the_key_is_gone(dut: An
     await take_back(b)
     assert (await a.completion()).status == CqeStatus.RETRY_EXC_ERR
     assert await b.driver.query_state(9) is QpState.RTS
+
+
+@cocotb.test()
+async def everything_comes_again_while_keys_come_and_go(dut: Any) -> None:
+    """Both ways, each frame once more and up to LATE cycles late; every key serves one message."""
+    pair = await Pair.start(dut)
+    a, b = await two_sides(pair)
+    for way in (pair.link.ab, pair.link.ba):
+        way.rules.append(
+            lambda frame: (frame, replace(frame, delay=frame.delay + random.randint(0, LATE)))
+        )
+    b.buffer.memory[4096:4104] = bytes(8)
+    added = 0
+    for n in range(24):
+        token = await b.driver.register(KEY, b.buffer, key=n)
+        if n % 3 == 2:
+            b.buffer.memory[4096:4104] = added.to_bytes(8, "little")
+            a.driver.post_send(a.qp, adding(a, b, token))
+            added += 3
+        else:
+            a.driver.post_send(a.qp, reading(a, b, token))
+        assert (await a.completion()).status == CqeStatus.SUCCESS
+        if n % 3 == 2:
+            assert b.buffer.memory[4096:4104] == added.to_bytes(8, "little")
+        await take_back(b)
+        await works(a, b)
+        await ClockCycles(dut.clk, random.randint(0, LATE // 2))
+    await ClockCycles(dut.clk, LATE)
+    await goes_on(a, b)
 
 
 @cocotb.test()
