@@ -25,11 +25,12 @@ class OutOfBandEndpoint:
     inbound_reads: int = 16
     outbound_reads: int = 16
     uses_srq: bool = False
+    path_mtu: Mtu = Mtu.BYTES_4096  # the largest that its port carries
 
 
 @dataclass(frozen=True, slots=True)
 class OutOfBandPath:
-    """What both sides agree on."""
+    """What both sides agree on; of the path MTU, both take what both ports carry."""
 
     path_mtu: Mtu = Mtu.BYTES_4096
     timeout: int = 14
@@ -65,7 +66,7 @@ def to_rtr(local: OutOfBandEndpoint, peer: OutOfBandEndpoint, path: OutOfBandPat
         hop_limit=path.hop_limit,
         flow_label=path.flow_label,
         udp_sport=UDP_SPORT_BASE | (local.qpn ^ peer.qpn) & 0x3FFF,
-        path_mtu=path.path_mtu,
+        path_mtu=min(path.path_mtu, local.path_mtu, peer.path_mtu),
         rq_psn=peer.psn,
         max_dest_rd_atomic=min(local.inbound_reads, peer.outbound_reads),
         min_rnr_timer=path.min_rnr_timer,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from driver_model.cq import Cq, Member
 from driver_model.hw.admin import Command
 from driver_model.hw.receive_queue import ReceiveQueue
-from driver_model.hw.registers import gid_of
+from driver_model.hw.registers import gid_of, largest_path_mtu
 from driver_model.hw.send_queue import Request, SendQueue
 from driver_model.hw.wqe import Nop
 from driver_model.ndkpi import NdkResultEx, ObjectType, OperationType
@@ -149,6 +149,7 @@ class QpBase(NdkObject):
             inbound_reads=min(inbound, self.pd.adapter.info.max_inbound_read_limit),
             outbound_reads=min(outbound, self.pd.adapter.info.max_outbound_read_limit),
             uses_srq=self.srq is not None,
+            path_mtu=largest_path_mtu(config.port_mtu),
         )
 
     def connect_out_of_band(

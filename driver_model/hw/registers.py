@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from driver_model.device import Device
 from driver_model.hw.fault import AdapterFault
+from spec.codes import Mtu
 from spec.fields import Register
 from spec.registers import (
     CSR_MAGIC,
@@ -33,6 +34,7 @@ from spec.registers import (
 )
 
 READY_TIMEOUT_NS = 20_000_000
+HEADER_ROOM = 96  # as the adapter has it, see PortReg
 VALID_WORD = 4
 
 Reg = TypeVar("Reg", bound=Register)
@@ -122,12 +124,21 @@ def configure(device: Device, mac: bytes, addresses: tuple[str, ...], port_mtu: 
     """Give the port its MAC, its MTU and its addresses."""
     if len(mac) != 6 or len(addresses) > GID_COUNT:
         raise ValueError(f"a MAC of {len(mac)} bytes and {len(addresses)} addresses")
+    largest_path_mtu(port_mtu)
     device.write32(ControlReg.ADDRESS, ControlReg().to_int())
     device.write32(MacLoReg.ADDRESS, int.from_bytes(mac[:4], "little"))
     device.write32(MacHiReg.ADDRESS, int.from_bytes(mac[4:], "little"))
     device.write32(PortReg.ADDRESS, PortReg(mtu=port_mtu).to_int())
     for index, address in enumerate(addresses):
         write_gid(device, index, address)
+
+
+def largest_path_mtu(port_mtu: int) -> Mtu:
+    """The largest path MTU whose packets, headers included, fit a port; ValueError if none does."""
+    fitting = [code for code in Mtu if (128 << code) + HEADER_ROOM <= port_mtu]
+    if not fitting:
+        raise ValueError(f"a port of {port_mtu} bytes carries no path MTU")
+    return max(fitting)
 
 
 def switch_on(device: Device) -> None:

@@ -39,15 +39,15 @@ class SimulatedPair:
 
 
 async def bring_up(
-    dut: Any, congestion: Congestion | None = None, **options: Any
+    dut: Any, congestion: Congestion | None = None, port_mtu: int = 4200, **options: Any
 ) -> tuple[Bench, Side, Side]:
-    """Both sides up and furnished; `congestion` is for a alone."""
+    """Both sides up and furnished; `congestion` and `port_mtu` are for a alone."""
     bench = await Bench.start(dut, seed=int(cocotb.RANDOM_SEED))
     sides = []
     for name, device in bench.devices.items():
         config = NicConfig(mac=PORTS[name].mac, addresses=(ADDRESSES[name],))
-        if congestion is not None and name == "a":
-            config = replace(config, congestion=congestion)
+        if name == "a":
+            config = replace(config, congestion=congestion or Congestion(), port_mtu=port_mtu)
         facade = await Facade.open(device, config, Event)
         sides.append(await furnish(device, facade, name, **options))
     a, b = sides
@@ -103,6 +103,23 @@ async def the_operator_chooses_how_congestion_is_treated(dut: Any) -> None:
     await Timer(1, "us")
     await write_and_wait(a, b)
     assert (marks(bench, "ab"), marks(bench, "ba")) == ([2, 0], [0])
+
+
+@cocotb.test()
+async def a_path_follows_the_smaller_port(dut: Any) -> None:
+    """Ports for 1500 and 4200 bytes: packets of 1024 bytes in both directions."""
+    bench, a, b = await bring_up(dut, port_mtu=1500)
+    await connect_pair((a.facade, a.qp), (b.facade, b.qp))
+    for near, far in ((a, b), (b, a)):
+        near.memory.write(bytes(range(256)) * 12)
+        await write_and_wait(near, far, 3000)
+        assert far.memory.read(0, 3000) == (bytes(range(256)) * 12)[:3000]
+    for way in ("ab", "ba"):
+        packets = [frame.packet for name, frame in bench.link.frames if name == way]
+        writes = [
+            len(p.payload) for p in packets if p is not None and p.bth.opcode <= Op.WRITE_ONLY
+        ]
+        assert writes == [1024, 1024, 952]
 
 
 @cocotb.test()

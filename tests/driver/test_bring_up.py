@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from driver_model.device_loopback import LoopbackDevice
@@ -11,6 +13,8 @@ from driver_model.hw.fault import AdapterFault
 from driver_model.hw.nic import Nic, NicConfig
 from driver_model.hw.numbers import KeyPool, NumberPool
 from driver_model.loopback.world import World
+from driver_model.out_of_band import OutOfBandEndpoint, OutOfBandPath, to_rtr
+from spec.codes import Mtu
 from spec.layouts import AdminCommand, AdminCqe, AdminOp, AdminQueue
 
 CONFIG = NicConfig(mac=bytes.fromhex("021122334455"), addresses=("10.0.0.1", "fe80::1:2"))
@@ -70,6 +74,29 @@ def test_bad_configuration_is_refused() -> None:
     bad = NicConfig(mac=bytes(5), addresses=())
     with pytest.raises(ValueError, match="a MAC"):
         world.run(Nic.bring_up(LoopbackDevice(world), bad))
+
+
+@pytest.mark.parametrize(
+    ("port", "largest"), [(352, 1), (607, 1), (1500, 3), (4191, 4), (4192, 5), (4200, 5), (9000, 5)]
+)
+def test_largest_path_mtu_of_a_port(port: int, largest: int) -> None:
+    assert registers.largest_path_mtu(port) == largest
+
+
+def test_port_too_small_for_any_path_mtu_is_refused() -> None:
+    world = World()
+    with pytest.raises(ValueError, match="351"):
+        world.run(Nic.bring_up(LoopbackDevice(world), replace(CONFIG, port_mtu=351)))
+
+
+def test_both_sides_of_a_path_take_what_both_ports_carry() -> None:
+    here, there = (
+        OutOfBandEndpoint(1, 2, bytes(16), bytes(6), path_mtu=m) for m in (Mtu(3), Mtu(5))
+    )
+    for local, peer in ((here, there), (there, here)):
+        assert to_rtr(local, peer, OutOfBandPath()).path_mtu == 3
+        assert to_rtr(local, peer, OutOfBandPath(path_mtu=Mtu(2))).path_mtu == 2
+    assert to_rtr(there, there, OutOfBandPath()).path_mtu == 5
 
 
 def test_more_commands_than_the_ring_holds_are_all_answered_in_order() -> None:
