@@ -107,6 +107,7 @@ class QpBase(NdkObject):
             recv_cq=self.receive_cq.number,
             srq=self.srq.number if self.srq is not None else 0,
             use_srq=int(self.srq is not None),
+            e2e_credits=int(self.srq is None and self._nic.config.credits),
             sq_base=self.sq.buffer.bus_address,
             sq_log=self.sq.log,
             rq_base=rq.buffer.bus_address if rq is not None else 0,

@@ -140,6 +140,7 @@ class AdminStatus(IntEnum):
     BAD_PARAM_TIMER = 34
     BAD_PARAM_READS = 35
     BAD_PARAM_MASK = 36
+    BAD_PARAM_CREDITS = 37
 
 
 class EventType(IntEnum):

@@ -157,6 +157,24 @@ def wire_body() -> Iterator[str]:
     waits = [f"5'd{n}: rnr_timer_10us = 17'd{wait};" for n, wait in enumerate(wire.RNR_TIMER_10US)]
     doc = "Least wait of an RNR timer code in units of 10 microseconds."
     yield from lookup("rnr_timer_10us", doc, 5, "logic [16:0]", waits)
+    yield from _credits()
+
+
+def _credits() -> Iterator[str]:
+    """The table of credit codes, both ways."""
+    rows = [f"5'd{code}: aeth_credits = 16'd{count};" for code, count in enumerate(wire.CREDITS)]
+    doc = "Receive WQEs that a credit code stands for; 31 stands for no limit."
+    yield from lookup("aeth_credits", doc, 5, "logic [15:0]", rows)
+    yield ""
+    yield "// Code of the largest table entry that is not greater."
+    yield "function automatic logic [4:0] aeth_credit_code(input logic [15:0] entries);"
+    yield "  aeth_credit_code = 5'd0;"
+    yield from (
+        f"  if (entries >= 16'd{count}) aeth_credit_code = 5'd{code};"
+        for code, count in enumerate(wire.CREDITS)
+        if count
+    )
+    yield "endfunction"
 
 
 def crc32_body() -> Iterator[str]:

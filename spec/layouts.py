@@ -273,6 +273,7 @@ class AdminCreateQp(Record):
     tag: int = bits(16, 16, "returned in the completion")
     number: int = bits(32, 24, "queue pair number")
     qp_type: QpType = bits(56, QpType, "transport service")
+    e2e_credits: int = bits(60, 1, "answers tell the peer how many receives are posted; not with an SRQ")
     pd: int = bits(64, 16, "protection domain")
     send_cq: int = bits(80, 16, "completion queue of the send queue")
     recv_cq: int = bits(96, 16, "completion queue of the receive queue")

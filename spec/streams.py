@@ -61,6 +61,7 @@ class QpConfig(Record):
     recv_cq: int = auto(16, "completion queue of the receive queue")
     rq_id: int = auto(16, "receive ring: the QPN, or QP_COUNT + SRQ number")
     use_srq: int = auto(1, "rq_id is an SRQ")
+    e2e_credits: int = auto(1, "AETHs carry credits, and sending begins with one message")
     sq_base: int = auto(64, "send queue")
     sq_log: int = auto(4, "log2 of its blocks")
     access: Access = auto(Access, "remote rights")
@@ -113,6 +114,7 @@ class QpInit(Record):
     op: QpInitOp = auto(QpInitOp, "CREATE, DESTROY: everything to zero; RTR: rq_psn; RTS: sq_psn")
     qpn: int = auto(16, "queue pair; RQ_CREATE: rq_id")
     psn: int = auto(24, "RTR: first expected PSN; RTS: first PSN to send")
+    limited: int = auto(1, "RTS: until the peer has told its credits it is taken to have none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,8 @@ class SqProgress(Record):
     sq_tail: int = auto(16, "send queue index of the oldest outstanding message, or of the next one")
     psn: int = auto(24, "its first PSN")
     una: int = auto(24, "first PSN not acknowledged")
+    limited: int = auto(1, "the peer counts its receive WQEs")
+    limit: int = auto(24, "then: number of the newest message that it has one for (rocev2 3.7)")
 
 
 @coded(3)
@@ -398,9 +402,9 @@ class RxRetire(Record):
     qpn: int = auto(16, "own queue pair")
     psn: int = auto(24, "of the frame")
     opcode: int = auto(8, "of the frame")
-    reply: int = auto(1, "ACK: an acknowledge is due (AckReq, NAK, RNR, duplicate)")
-    syndrome: int = auto(8, "ACK: AETH to send; RESP_*: AETH received")
-    msn: int = auto(24, "ACK, READ, ATOMIC: MSN to send when all went well")
+    reply: int = auto(1, "ACK: an acknowledge is due (AckReq, NAK, RNR, duplicate); RESP_*: credits came with it")
+    syndrome: int = auto(8, "ACK, READ, ATOMIC: AETH to send; RESP_*: AETH received")
+    msn: int = auto(24, "ACK, READ, ATOMIC: MSN to send when all went well; RESP_*: MSN received, plus credits")
     prior_msn: int = auto(24, "MSN to send when the frame fails behind the check")
     fatal: int = auto(1, "the syndrome is a NAK that ends the QP: go to ERR after it")
     cqe: int = auto(1, "a receive completes")
@@ -462,9 +466,12 @@ class CplEvent(Record):
 
     qpn: int = auto(16, "own queue pair")
     psn: int = auto(24, "everything up to it is acknowledged (ACK) or before it (NAK)")
-    syndrome: int = auto(8, "AETH; read responses: 0x1F")
+    syndrome: int = auto(8, "AETH; READ RESPONSE Middle: 0x1F")
     read_last: int = auto(1, "completes the oldest read")
     status: CqeStatus = auto(CqeStatus, "SUCCESS, or the error that the message holding psn ends with")
+    told: int = auto(1, "the peer told about its receive WQEs")
+    limited: int = auto(1, "how many: see SqProgress")
+    limit: int = auto(24, "see SqProgress")
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,7 +233,7 @@ class RawDriver:
 
     async def create_qp(
         self, number: int, cqn: int = 0, *, recv_cqn: int | None = None, pd: int = 1,
-        sq_log: int = 8, rq_log: int = 8, srq: int | None = None,
+        sq_log: int = 8, rq_log: int = 8, srq: int | None = None, credits: bool = False,
     ) -> RawQp:  # fmt: skip
         """A queue pair in RESET."""
         sq, rq = self.device.allocate(64 << sq_log), self.device.allocate(64 << rq_log)
@@ -251,6 +251,7 @@ class RawDriver:
                 rq_log=rq_log,
                 srq=srq or 0,
                 use_srq=int(srq is not None),
+                e2e_credits=int(credits),
             )
         )
         return RawQp(number, sq, rq, sq_log, rq_log)

@@ -36,6 +36,7 @@ class NicConfig:
     event_log: int = 10
     push: PushMode = PushMode.INLINE_WHEN_EMPTY
     congestion: Congestion = field(default_factory=Congestion)
+    credits: bool = True  # queue pairs tell their peers how many receives are posted
 
 
 class Nic:

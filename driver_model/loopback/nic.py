@@ -154,6 +154,8 @@ class SoftNic:
     def _create_qp(self, new: AdminCreateQp) -> Answer:
         if new.number in self.qps:
             return AdminStatus.IN_USE, 0
+        if new.use_srq and new.e2e_credits:
+            return AdminStatus.BAD_PARAM_CREDITS, 0
         if new.use_srq:
             receives = self.srqs[new.srq]
         else:

@@ -200,6 +200,8 @@ module rnic_admin_check #(
         else if (create.use_srq && !ref_c_exists)  status = ADMIN_STATUS_BAD_PARAM_SRQN;
         else if (sq_base[5:0] != '0 || (!create.use_srq && rq_base[5:0] != '0))
                                                    status = ADMIN_STATUS_BAD_PARAM_ADDRESS;
+        else if (create.use_srq && create.e2e_credits)
+                                                   status = ADMIN_STATUS_BAD_PARAM_CREDITS;
       end
       ADMIN_OP_MODIFY_QP: begin
         if (!qpn_known)                            status = ADMIN_STATUS_BAD_PARAM_QPN;

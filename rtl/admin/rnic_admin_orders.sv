@@ -78,6 +78,7 @@ module rnic_admin_orders #(
       qp.send_cq = create.send_cq;
       qp.recv_cq = create.recv_cq;
       qp.use_srq = create.use_srq;
+      qp.e2e_credits = create.e2e_credits;
       qp.rq_id   = create.use_srq ? 16'(QP_COUNT) + {1'b0, create.srq} : 16'(cmd.number);
       qp.sq_base = create.sq_base;
       qp.sq_log  = create.sq_log;
@@ -155,8 +156,9 @@ module rnic_admin_orders #(
       init.op  = QP_INIT_OP_RTR;
       init.psn = modify.rq_psn;
     end else if (modifies && next_state == QP_STATE_RTS) begin
-      init.op  = QP_INIT_OP_RTS;
-      init.psn = modify.sq_psn;
+      init.op      = QP_INIT_OP_RTS;
+      init.psn     = modify.sq_psn;
+      init.limited = old.e2e_credits;
     end
   end
   assign error_data = qp_error;

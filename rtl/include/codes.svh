@@ -112,6 +112,7 @@ localparam logic [7:0] ADMIN_STATUS_BAD_PARAM_PSN = 8'd33;
 localparam logic [7:0] ADMIN_STATUS_BAD_PARAM_TIMER = 8'd34;
 localparam logic [7:0] ADMIN_STATUS_BAD_PARAM_READS = 8'd35;
 localparam logic [7:0] ADMIN_STATUS_BAD_PARAM_MASK = 8'd36;
+localparam logic [7:0] ADMIN_STATUS_BAD_PARAM_CREDITS = 8'd37;
 
 // What an event queue entry reports.
 localparam logic [7:0] EVENT_TYPE_NONE = 8'd0;

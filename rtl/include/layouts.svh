@@ -290,7 +290,8 @@ typedef struct packed {
   logic [15:0] recv_cq;            // 111:96 completion queue of the receive queue
   logic [15:0] send_cq;            // 95:80 completion queue of the send queue
   logic [15:0] pd;                 // 79:64 protection domain
-  logic [3:0] rsvd1;
+  logic [2:0] rsvd1;
+  logic e2e_credits;               // 60:60 answers tell the peer how many receives are posted; not with an SRQ
   logic [3:0] qp_type;             // 59:56 transport service
   logic [23:0] number;             // 55:32 queue pair number
   logic [15:0] tag;                // 31:16 returned in the completion

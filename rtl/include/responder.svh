@@ -65,7 +65,7 @@ typedef struct packed {
   logic [3:0]  place;     // read, atomic: place in the resource table
   logic [15:0] qpn;       // queue pair
   logic [23:0] psn;       // first response PSN, or PSN of the acknowledge
-  logic [7:0]  syndrome;  // acknowledge: AETH
+  logic [7:0]  syndrome;  // AETH
   logic [23:0] msn;       // AETH
   logic [63:0] value;     // read: first byte; atomic, unless repeated: the original number
   logic [31:0] rkey;      // read: token
@@ -87,12 +87,13 @@ localparam int RSP_RECORD_W = 153;
 typedef struct packed {
   logic        atomic;
   logic        started;  // a response has left
+  logic [4:0]  credits;  // code
   logic [23:0] psn;      // of the next response
   logic [23:0] msn;
   logic [31:0] rkey;
   logic [31:0] length;   // atomic: 0
 } rsp_job_t;
-localparam int RSP_JOB_W = 114;
+localparam int RSP_JOB_W = 119;
 
 localparam int RSP_READS_W  = 5;   // reads and atomics answered, modulo 32
 localparam int RSP_ORDERS_W = 10;  // orders for reply on their way, modulo 1024

@@ -25,6 +25,8 @@ typedef struct packed {
   logic [15:0]  sq_tail;
   logic [23:0]  psn;
   logic [23:0]  una;
+  logic         limited;
+  logic [23:0]  limit;
   logic         held;       // the rate limiter holds the QP
   logic         rewind;     // no block: the completer sends the QP back
   logic         framed;     // it is a head, and where the entry ends is known
@@ -40,7 +42,7 @@ typedef struct packed {
   logic [33:0]  sum_3;
   logic [33:0]  sum_4;
 } seg_block_t;
-localparam int SEG_BLOCK_W = 16 + 16 + 1 + 512 + 3 + 16 + 3 + 5 + 48 + 1 + 16 + 48 + 2
+localparam int SEG_BLOCK_W = 16 + 16 + 1 + 512 + 3 + 16 + 3 + 5 + 48 + 1 + 16 + 48 + 25 + 2
                            + 6 + 24 + 34 + 32 + 33 + 68;
 
 // The send context of a QP. Messages before `high_msgs` were started before: they have records and
@@ -60,8 +62,11 @@ typedef struct packed {
   logic [15:0]  high_want;
   logic [23:0]  high_psn;
   logic [23:0]  sent;       // behind the newest packet that was ever sent
+  logic [23:0]  ssn;        // number of the newest message that was started (rocev2 3.7)
+  logic         limited;    // the peer counts its receive WQEs:
+  logic [23:0]  lsn;        // it has one for every message up to this number, as far as is known
 } seg_context_t;
-localparam int SEG_CONTEXT_W = 17 + 24 + 25 + 72 + 72 + 24;
+localparam int SEG_CONTEXT_W = 17 + 24 + 25 + 72 + 72 + 24 + 49;
 
 // A message whose fate is decided; its SGEs beyond the first are in a bank of the walker.
 typedef struct packed {

@@ -84,28 +84,29 @@ localparam int DMA_WRITE_DATA_W = 577;
 
 // What CREATE_QP and MODIFY_QP set; rnic_qp_table alone writes it, every block reads it.
 typedef struct packed {
-  logic [31:0] qkey;               // 496:465 UD
-  logic [2:0] rnr_retry;           // 464:462 RNR retries
-  logic [2:0] retry_cnt;           // 461:459 retries
-  logic [4:0] timeout;             // 458:454 local ACK timeout
-  logic [4:0] min_rnr_timer;       // 453:449 code in RNR NAKs
-  logic [4:0] max_dest_rd_atomic;  // 448:444 responder limit
-  logic [4:0] max_rd_atomic;       // 443:439 requester limit
-  logic [15:0] udp_sport;          // 438:423 UDP source port
-  logic [19:0] flow_label;         // 422:403 IPv6
-  logic [7:0] hop_limit;           // 402:395 TTL
-  logic [7:0] traffic_class;       // 394:387 DSCP and ECN
-  logic [15:0] vlan;               // 386:371 tag
-  logic vlan_valid;                // 370:370 frames are tagged
-  logic [3:0] sgid_index;          // 369:366 own GID
-  logic [47:0] dest_mac;           // 365:318 next hop, first byte of the wire in bits 7:0
-  logic [127:0] dest_gid;          // 317:190 peer's GID, first byte of the wire in bits 7:0
-  logic [23:0] dest_qpn;           // 189:166 peer
-  logic [2:0] path_mtu;            // 165:163 1 to 5
-  logic [15:0] pkey;               // 162:147 partition key
-  logic [5:0] access;              // 146:141 remote rights
-  logic [3:0] sq_log;              // 140:137 log2 of its blocks
-  logic [63:0] sq_base;            // 136:73 send queue
+  logic [31:0] qkey;               // 497:466 UD
+  logic [2:0] rnr_retry;           // 465:463 RNR retries
+  logic [2:0] retry_cnt;           // 462:460 retries
+  logic [4:0] timeout;             // 459:455 local ACK timeout
+  logic [4:0] min_rnr_timer;       // 454:450 code in RNR NAKs
+  logic [4:0] max_dest_rd_atomic;  // 449:445 responder limit
+  logic [4:0] max_rd_atomic;       // 444:440 requester limit
+  logic [15:0] udp_sport;          // 439:424 UDP source port
+  logic [19:0] flow_label;         // 423:404 IPv6
+  logic [7:0] hop_limit;           // 403:396 TTL
+  logic [7:0] traffic_class;       // 395:388 DSCP and ECN
+  logic [15:0] vlan;               // 387:372 tag
+  logic vlan_valid;                // 371:371 frames are tagged
+  logic [3:0] sgid_index;          // 370:367 own GID
+  logic [47:0] dest_mac;           // 366:319 next hop, first byte of the wire in bits 7:0
+  logic [127:0] dest_gid;          // 318:191 peer's GID, first byte of the wire in bits 7:0
+  logic [23:0] dest_qpn;           // 190:167 peer
+  logic [2:0] path_mtu;            // 166:164 1 to 5
+  logic [15:0] pkey;               // 163:148 partition key
+  logic [5:0] access;              // 147:142 remote rights
+  logic [3:0] sq_log;              // 141:138 log2 of its blocks
+  logic [63:0] sq_base;            // 137:74 send queue
+  logic e2e_credits;               // 73:73 AETHs carry credits, and sending begins with one message
   logic use_srq;                   // 72:72 rq_id is an SRQ
   logic [15:0] rq_id;              // 71:56 receive ring: the QPN, or QP_COUNT + SRQ number
   logic [15:0] recv_cq;            // 55:40 completion queue of the receive queue
@@ -115,7 +116,7 @@ typedef struct packed {
   logic exists;                    // 3:3 the number is in use
   logic [2:0] state;               // 2:0 QpState; RESET also for numbers that do not exist
 } qp_config_t;
-localparam int QP_CONFIG_W = 497;
+localparam int QP_CONFIG_W = 498;
 
 // A receive ring, of a QP or an SRQ; rnic_qp_table alone writes it.
 typedef struct packed {
@@ -128,11 +129,12 @@ localparam int RQ_CONFIG_W = 85;
 
 // Broadcast to every block that keeps state per QP (or per ring for RQ_CREATE).
 typedef struct packed {
+  logic limited;                   // 43:43 RTS: until the peer has told its credits it is taken to have none
   logic [23:0] psn;                // 42:19 RTR: first expected PSN; RTS: first PSN to send
   logic [15:0] qpn;                // 18:3 queue pair; RQ_CREATE: rq_id
   logic [2:0] op;                  // 2:0 CREATE, DESTROY: everything to zero; RTR: rq_psn; RTS: sq_psn
 } qp_init_t;
-localparam int QP_INIT_W = 43;
+localparam int QP_INIT_W = 44;
 
 // A pipeline asks for a QP to go to ERR; rnic_qp_table does it and raises the event.
 typedef struct packed {
@@ -194,6 +196,8 @@ localparam int SQ_PARK_W = 66;
 
 // What the completer publishes per QP for requester and scheduler.
 typedef struct packed {
+  logic [23:0] limit;              // 137:114 then: number of the newest message that it has one for (rocev2 3.7)
+  logic limited;                   // 113:113 the peer counts its receive WQEs
   logic [23:0] una;                // 112:89 first PSN not acknowledged
   logic [23:0] psn;                // 88:65 its first PSN
   logic [15:0] sq_tail;            // 64:49 send queue index of the oldest outstanding message, or of the next one
@@ -202,7 +206,7 @@ typedef struct packed {
   logic [15:0] reads_done;         // 31:16 reads and atomics finished, free running
   logic [15:0] msg_tail;           // 15:0 messages retired, free running
 } sq_progress_t;
-localparam int SQ_PROGRESS_W = 113;
+localparam int SQ_PROGRESS_W = 138;
 
 // An outstanding message: entry msg_idx of its QP's ring, written by the requester, read by the completer.
 typedef struct packed {
@@ -350,9 +354,9 @@ typedef struct packed {
   logic cqe;                       // 109:109 a receive completes
   logic fatal;                     // 108:108 the syndrome is a NAK that ends the QP: go to ERR after it
   logic [23:0] prior_msn;          // 107:84 MSN to send when the frame fails behind the check
-  logic [23:0] msn;                // 83:60 ACK, READ, ATOMIC: MSN to send when all went well
-  logic [7:0] syndrome;            // 59:52 ACK: AETH to send; RESP_*: AETH received
-  logic reply;                     // 51:51 ACK: an acknowledge is due (AckReq, NAK, RNR, duplicate)
+  logic [23:0] msn;                // 83:60 ACK, READ, ATOMIC: MSN to send when all went well; RESP_*: MSN received, plus credits
+  logic [7:0] syndrome;            // 59:52 ACK, READ, ATOMIC: AETH to send; RESP_*: AETH received
+  logic reply;                     // 51:51 ACK: an acknowledge is due (AckReq, NAK, RNR, duplicate); RESP_*: credits came with it
   logic [7:0] opcode;              // 50:43 of the frame
   logic [23:0] psn;                // 42:19 of the frame
   logic [15:0] qpn;                // 18:3 own queue pair
@@ -382,13 +386,16 @@ localparam int RX_DONE_W = 586;
 
 // A response that arrived, its data in memory; in arrival order.
 typedef struct packed {
+  logic [23:0] limit;              // 82:59 see SqProgress
+  logic limited;                   // 58:58 how many: see SqProgress
+  logic told;                      // 57:57 the peer told about its receive WQEs
   logic [7:0] status;              // 56:49 SUCCESS, or the error that the message holding psn ends with
   logic read_last;                 // 48:48 completes the oldest read
-  logic [7:0] syndrome;            // 47:40 AETH; read responses: 0x1F
+  logic [7:0] syndrome;            // 47:40 AETH; READ RESPONSE Middle: 0x1F
   logic [23:0] psn;                // 39:16 everything up to it is acknowledged (ACK) or before it (NAK)
   logic [15:0] qpn;                // 15:0 own queue pair
 } cpl_event_t;
-localparam int CPL_EVENT_W = 57;
+localparam int CPL_EVENT_W = 83;
 
 // A completion for rnic_cq.
 typedef struct packed {
@@ -444,11 +451,11 @@ localparam int CQ_ANSWER_W = 50;
 
 // A change of a queue pair's configuration by rnic_admin.
 typedef struct packed {
-  qp_config_t cfg;                 // 513:17 new content
+  qp_config_t cfg;                 // 514:17 new content
   logic state_only;                // 16:16 write state and exists alone
   logic [15:0] qpn;                // 15:0 queue pair
 } qp_write_t;
-localparam int QP_WRITE_W = 514;
+localparam int QP_WRITE_W = 515;
 
 // A change of a receive ring by rnic_admin.
 typedef struct packed {

@@ -414,4 +414,77 @@ function automatic logic [16:0] rnr_timer_10us(input logic [4:0] code);
   endcase
 endfunction
 
+// Receive WQEs that a credit code stands for; 31 stands for no limit.
+function automatic logic [15:0] aeth_credits(input logic [4:0] code);
+  case (code)
+    5'd0: aeth_credits = 16'd0;
+    5'd1: aeth_credits = 16'd1;
+    5'd2: aeth_credits = 16'd2;
+    5'd3: aeth_credits = 16'd3;
+    5'd4: aeth_credits = 16'd4;
+    5'd5: aeth_credits = 16'd6;
+    5'd6: aeth_credits = 16'd8;
+    5'd7: aeth_credits = 16'd12;
+    5'd8: aeth_credits = 16'd16;
+    5'd9: aeth_credits = 16'd24;
+    5'd10: aeth_credits = 16'd32;
+    5'd11: aeth_credits = 16'd48;
+    5'd12: aeth_credits = 16'd64;
+    5'd13: aeth_credits = 16'd96;
+    5'd14: aeth_credits = 16'd128;
+    5'd15: aeth_credits = 16'd192;
+    5'd16: aeth_credits = 16'd256;
+    5'd17: aeth_credits = 16'd384;
+    5'd18: aeth_credits = 16'd512;
+    5'd19: aeth_credits = 16'd768;
+    5'd20: aeth_credits = 16'd1024;
+    5'd21: aeth_credits = 16'd1536;
+    5'd22: aeth_credits = 16'd2048;
+    5'd23: aeth_credits = 16'd3072;
+    5'd24: aeth_credits = 16'd4096;
+    5'd25: aeth_credits = 16'd6144;
+    5'd26: aeth_credits = 16'd8192;
+    5'd27: aeth_credits = 16'd12288;
+    5'd28: aeth_credits = 16'd16384;
+    5'd29: aeth_credits = 16'd24576;
+    5'd30: aeth_credits = 16'd32768;
+    default: aeth_credits = '0;
+  endcase
+endfunction
+
+// Code of the largest table entry that is not greater.
+function automatic logic [4:0] aeth_credit_code(input logic [15:0] entries);
+  aeth_credit_code = 5'd0;
+  if (entries >= 16'd1) aeth_credit_code = 5'd1;
+  if (entries >= 16'd2) aeth_credit_code = 5'd2;
+  if (entries >= 16'd3) aeth_credit_code = 5'd3;
+  if (entries >= 16'd4) aeth_credit_code = 5'd4;
+  if (entries >= 16'd6) aeth_credit_code = 5'd5;
+  if (entries >= 16'd8) aeth_credit_code = 5'd6;
+  if (entries >= 16'd12) aeth_credit_code = 5'd7;
+  if (entries >= 16'd16) aeth_credit_code = 5'd8;
+  if (entries >= 16'd24) aeth_credit_code = 5'd9;
+  if (entries >= 16'd32) aeth_credit_code = 5'd10;
+  if (entries >= 16'd48) aeth_credit_code = 5'd11;
+  if (entries >= 16'd64) aeth_credit_code = 5'd12;
+  if (entries >= 16'd96) aeth_credit_code = 5'd13;
+  if (entries >= 16'd128) aeth_credit_code = 5'd14;
+  if (entries >= 16'd192) aeth_credit_code = 5'd15;
+  if (entries >= 16'd256) aeth_credit_code = 5'd16;
+  if (entries >= 16'd384) aeth_credit_code = 5'd17;
+  if (entries >= 16'd512) aeth_credit_code = 5'd18;
+  if (entries >= 16'd768) aeth_credit_code = 5'd19;
+  if (entries >= 16'd1024) aeth_credit_code = 5'd20;
+  if (entries >= 16'd1536) aeth_credit_code = 5'd21;
+  if (entries >= 16'd2048) aeth_credit_code = 5'd22;
+  if (entries >= 16'd3072) aeth_credit_code = 5'd23;
+  if (entries >= 16'd4096) aeth_credit_code = 5'd24;
+  if (entries >= 16'd6144) aeth_credit_code = 5'd25;
+  if (entries >= 16'd8192) aeth_credit_code = 5'd26;
+  if (entries >= 16'd12288) aeth_credit_code = 5'd27;
+  if (entries >= 16'd16384) aeth_credit_code = 5'd28;
+  if (entries >= 16'd24576) aeth_credit_code = 5'd29;
+  if (entries >= 16'd32768) aeth_credit_code = 5'd30;
+endfunction
+
 `endif

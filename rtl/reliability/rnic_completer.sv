@@ -202,6 +202,9 @@ module rnic_completer #(
     cpl_event.syndrome  = retire.syndrome;
     cpl_event.read_last = retire.read_last;
     cpl_event.status    = retire.cqe_status;
+    cpl_event.told      = retire.reply;
+    cpl_event.limited   = syndrome != SYNDROME_ACK_NO_CREDITS;
+    cpl_event.limit     = retire.msn;
     if (done.fault == RX_FAULT_BUS)                        cpl_event.status = CQE_STATUS_LOC_QP_OP_ERR;
     else if (done.fault != RX_FAULT_NONE)                  cpl_event.status = CQE_STATUS_LOC_PROT_ERR;
     else if (syndrome == SYNDROME_NAK_SEQUENCE)            cpl_event.status = CQE_STATUS_RETRY_EXC_ERR;

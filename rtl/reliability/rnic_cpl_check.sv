@@ -500,6 +500,18 @@ module rnic_cpl_check #(
   end
   assign ctx_write_bits = ctx_new;
 
+  // ------------------------------------------------------------------ credits
+  //
+  // An AETH of type ACK tells up to which message the peer has receive WQEs (rocev2 3.7). Of a READ
+  // all responses but Middle have one.
+
+  logic        has_credits;
+  logic [15:0] credits;
+
+  assign has_credits = accept && status == CQE_STATUS_SUCCESS && syndrome_q[6:5] == AETH_TYPE_ACK
+                    && !implied_nak && hdr.opcode != OPCODE_RC_READ_RESPONSE_MIDDLE;
+  assign credits     = aeth_credits(syndrome_q[4:0]);
+
   // ------------------------------------------------------------------ the group
 
   mem_req_t   mem;
@@ -527,13 +539,15 @@ module rnic_cpl_check #(
     retire.opcode     = hdr.opcode;
     retire.syndrome   = hdr.syndrome;
     retire.swap       = hdr.swap;
+    retire.reply      = has_credits;
+    retire.msn        = hdr.msn + 24'(credits);
     if (implied_nak) begin
       retire.kind     = RETIRE_KIND_RESP_ACK;
       retire.psn      = expected_psn;
       retire.syndrome = SYNDROME_NAK_SEQUENCE;
     end else if (accept && read_rsp) begin
       retire.kind       = RETIRE_KIND_RESP_READ;
-      retire.syndrome   = SYNDROME_ACK_NO_CREDITS;
+      retire.syndrome   = has_credits ? hdr.syndrome : SYNDROME_ACK_NO_CREDITS;
       retire.cqe_status = status;
       retire.read_last  = read_last;
     end else if (accept) begin

@@ -122,8 +122,12 @@ module rnic_cpl_walk #(
     logic        local_op;
     logic [7:0]  status;
     logic [7:0]  syndrome;
+    logic        told;      // what the peer says about its receive WQEs
+    logic        limited;
+    logic [23:0] limit;
   } event_t;
-  localparam int EVENT_W = 76;
+  localparam int EVENT_W = 102;
+  localparam int TOLD_W  = 26;
 
   localparam logic [2:0] EV_RESPONSE = 3'd0;
   localparam logic [2:0] EV_RESULT   = 3'd1;
@@ -152,6 +156,9 @@ module rnic_cpl_walk #(
     ev_response.psn      = in_response.psn;
     ev_response.status   = in_response.status;
     ev_response.syndrome = in_response.syndrome;
+    ev_response.told     = in_response.told;
+    ev_response.limited  = in_response.limited;
+    ev_response.limit    = in_response.limit;
     ev_result            = '0;
     ev_result.kind       = EV_RESULT;
     ev_result.qpn        = in_result.qpn;
@@ -190,7 +197,7 @@ module rnic_cpl_walk #(
   // ------------------------------------------------------------------ merge
   //
   // An ACK says everything an ACK of an earlier PSN said: of those that wait here, one per QP
-  // is enough.
+  // is enough. (The middle of a READ says nothing about receive WQEs: that is kept.)
 
   logic [EVENT_W-1:0] ev_q;
   logic               ev_valid_q;
@@ -230,7 +237,10 @@ module rnic_cpl_walk #(
   assign enter_en     = merge_en && !absorb;
 
   always_ff @(posedge clk) begin
-    if (merge_en && !(absorb && older)) ev_q <= merged_data;
+    if (merge_en && !(absorb && older)) begin
+      ev_q <= merged_data;
+      if (absorb && !ev_in.told) ev_q[TOLD_W-1:0] <= ev_q[TOLD_W-1:0];
+    end
     ev_valid_q <= merge_en || (ev_valid_q && !take);
     if (rst) ev_valid_q <= 1'b0;
   end
@@ -261,8 +271,10 @@ module rnic_cpl_walk #(
     logic        err;          // a message could not be sent
     logic [15:0] err_idx;
     logic [7:0]  err_status;
+    logic        limited;      // the peer counts its receive WQEs
+    logic [23:0] limit;        // newest message that it said to have one for
   } context_t;
-  localparam int CONTEXT_W = 148 + 40 + 32 + 6 + 7;
+  localparam int CONTEXT_W = 148 + 40 + 32 + 6 + 7 + 25;
 
   logic [CONTEXT_W-1:0] ctx_bits;
   logic [CONTEXT_W-1:0] init_bits;
@@ -283,6 +295,7 @@ module rnic_cpl_walk #(
     ctx_init     = '0;
     ctx_init.una = init.op == QP_INIT_OP_RTS ? init.psn : '0;
     ctx_init.first = ctx_init.una;
+    ctx_init.limited = init.op == QP_INIT_OP_RTS && init.limited;
     ctx_init.moved = ack_now;
   end
   assign init_bits = ctx_init;
@@ -405,6 +418,8 @@ module rnic_cpl_walk #(
   logic        spent;          // none left
   logic        spent_rnr;
   logic        fatal;
+  logic        told;           // something new about the peer's receive WQEs
+  logic        told_newer;
   qp_config_t  load_cfg;
   msg_record_t load_record;    // oldest message
   logic [QP_COUNT-1:0] again_q;  // something was sent again
@@ -429,6 +444,10 @@ module rnic_cpl_walk #(
   assign fatal       = is_response && !stale && refused
                     && load_ev.status != CQE_STATUS_RETRY_EXC_ERR
                     && load_ev.status != CQE_STATUS_RNR_RETRY_EXC_ERR;
+  // From an acknowledge of anything new, or of the newest once more (rocev2 3.8, step 3).
+  assign told_newer  = !load_ctx.limited || psn_less(load_ctx.limit, load_ev.limit);
+  assign told        = is_response && load_ev.told && !refused && !psn_less(acked, load_ctx.una)
+                    && (load_ev.limited ? told_newer : load_ctx.limited);
   assign load_record = load_fresh_q ? record_bits : load_record_q;
   assign timer_true  = is_timer && load_ev.msg_idx == load_ctx.count && load_tail != head_read;
   assign timeout     = timer_true && !load_ctx.rnr_wait && load_record.kind != MSG_KIND_LOCAL;
@@ -457,6 +476,10 @@ module rnic_cpl_walk #(
       ctx_start.rnr_retries = '0;
       ctx_start.rnr_wait    = 1'b0;
       ctx_start.sent_back   = 1'b0;
+    end
+    if (told) begin
+      ctx_start.limited = load_ev.limited;
+      ctx_start.limit   = load_ev.limit;
     end
     if (again) ctx_start.retries = retries + 3'(!returning);
     if (again_rnr) begin
@@ -583,8 +606,8 @@ module rnic_cpl_walk #(
       ctx_q       <= ctx_start;
       head_q      <= head_read;
       cqn_q       <= load_cfg.send_cq;
-      bumped_q    <= advances || again || again_rnr || wait_over;
-      kick_q      <= wait_over || (advances && load_ctx.rnr_wait);
+      bumped_q    <= advances || again || again_rnr || wait_over || told;
+      kick_q      <= wait_over || (advances && load_ctx.rnr_wait) || told;
       back_q      <= again || again_rnr;
       record_q    <= load_record;
       changed_q   <= 1'b0;
@@ -704,24 +727,26 @@ module rnic_cpl_walk #(
 
   sq_progress_t progress;
   cpl_watch_t   watch;
-  context_t     told;
+  context_t     shown;
 
   // The count changes last, when the kick is on its way too.
-  assign told = init_write ? ctx_init : walk_end ? ctx_next : ctx_q;
+  assign shown = init_write ? ctx_init : walk_end ? ctx_next : ctx_q;
 
   always_comb begin
-    progress.msg_tail   = told.tail;
-    progress.reads_done = told.reads_done;
-    progress.count      = told.count;
-    progress.rnr_wait   = told.rnr_wait;
-    progress.sq_tail    = told.sq_tail;
-    progress.psn        = told.first;
-    progress.una        = told.una;
-    watch.tail          = told.tail;
-    watch.count         = told.count;
-    watch.rnr_wait      = told.rnr_wait;
-    watch.rnr_code      = told.rnr_code;
-    watch.moved         = told.moved;
+    progress.msg_tail   = shown.tail;
+    progress.reads_done = shown.reads_done;
+    progress.count      = shown.count;
+    progress.rnr_wait   = shown.rnr_wait;
+    progress.sq_tail    = shown.sq_tail;
+    progress.psn        = shown.first;
+    progress.una        = shown.una;
+    progress.limited    = shown.limited;
+    progress.limit      = shown.limit;
+    watch.tail          = shown.tail;
+    watch.count         = shown.count;
+    watch.rnr_wait      = shown.rnr_wait;
+    watch.rnr_code      = shown.rnr_code;
+    watch.moved         = shown.moved;
   end
 
   assign progress_en   = walk_busy_q || init_write;

@@ -249,12 +249,14 @@ module rnic_rsp_check #(
   logic [23:0]  distance;
   logic [4:0]   reads_out;
   logic [15:0]  entries;
+  logic         has_entry;
 
   logic         expected_q;   // PSN is the one expected
   logic         behind_q;     // a duplicate
   logic         refused_q;    // sequence, opcode or rights
   logic         too_many_q;   // reads and atomics above the limit
   logic         entry_q;      // the receive ring has an entry
+  logic [15:0]  entries_q;    // so many
   logic         bad_length_q;
   logic [23:0]  packets_q;    // PSNs that the request takes
 
@@ -281,6 +283,7 @@ module rnic_rsp_check #(
   assign distance  = hdr.psn - ctx_read.epsn;
   assign reads_out = ctx_read.reads - reads_rd_data;
   assign entries   = producer - consumer;
+  assign has_entry = entries != '0 && entries <= 16'h8000;
 
   always_ff @(posedge clk) begin
     if (state_q == LOAD) begin
@@ -289,7 +292,8 @@ module rnic_rsp_check #(
       expected_q   <= distance == '0;
       behind_q     <= distance[23];
       too_many_q   <= is_table && reads_out >= cfg.max_dest_rd_atomic;
-      entry_q      <= entries != '0 && entries <= 16'h8000;
+      entry_q      <= has_entry;
+      entries_q    <= has_entry ? entries : '0;
       refused_q    <= refused;
       bad_length_q <= bad_length;
       packets_q    <= packets;
@@ -466,6 +470,7 @@ module rnic_rsp_check #(
     .write_len   (ctx_q.wr_len),
     .place       (good ? ctx_q.newest : place_q),
     .index       (consumer_q),
+    .entries     (entries_q),
     .cmd         (frame_cmd),
     .promised
   );

@@ -20,6 +20,7 @@ module rnic_rsp_command (
   input  logic [31:0]              write_len,
   input  logic [3:0]               place,      // in the resource table
   input  logic [15:0]              index,      // receive entry to claim
+  input  logic [15:0]              entries,    // receive entries that nobody has claimed
 
   // Command
   output logic [RSP_CMD_W-1:0]     cmd,
@@ -40,6 +41,8 @@ module rnic_rsp_command (
   logic         ends;
   logic         claims;
   logic [23:0]  msn_d;
+  logic [15:0]  left;          // of them, behind this packet
+  logic [7:0]   ack_syndrome;
   logic [7:0]   recv_op;
   logic [7:0]   recv_flags;
 
@@ -64,13 +67,19 @@ module rnic_rsp_command (
                     | (info.immdt ? CQE_FLAG_IMMEDIATE : 8'd0)
                     | (info.ieth ? CQE_FLAG_INVALIDATED : 8'd0);
 
+  // Credits and MSN of an answer are of one moment, so both are taken here.
+  assign claims       = info.takes_wqe && (does.good || does.fatal_length);
+  assign left         = entries - 16'(claims);
+  assign ack_syndrome = cfg.e2e_credits && !cfg.use_srq ? SYNDROME_ACK | 8'(aeth_credit_code(left))
+                                                        : SYNDROME_ACK_NO_CREDITS;
+
   always_comb begin
     retire            = '0;
     retire.kind       = RETIRE_KIND_NONE;
     retire.qpn        = hdr.qpn[15:0];
     retire.psn        = hdr.psn;
     retire.opcode     = hdr.opcode;
-    retire.syndrome   = SYNDROME_ACK_NO_CREDITS;
+    retire.syndrome   = ack_syndrome;
     retire.msn        = msn;
     retire.prior_msn  = msn;
     retire.cqe_status = CQE_STATUS_SUCCESS;
@@ -130,8 +139,6 @@ module rnic_rsp_command (
       retire.byte_len = info.only ? hdr.reth_len : write_len;
     end
   end
-
-  assign claims = info.takes_wqe && (does.good || does.fatal_length);
 
   // In the order of rsp_cmd_t.
   assign cmd = {

@@ -76,7 +76,7 @@ module rnic_rsp_packet #(
       packet.again       = again;
       packet.psn         = job.psn;
       packet.payload_len = piece;
-      packet.syndrome    = SYNDROME_ACK_NO_CREDITS;
+      packet.syndrome    = SYNDROME_ACK | 8'(job.credits);
       packet.msn         = job.msn;
       if (job.atomic) begin
         packet.opcode = OPCODE_RC_ATOMIC_ACKNOWLEDGE;

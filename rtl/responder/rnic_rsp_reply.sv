@@ -323,11 +323,12 @@ module rnic_rsp_reply #(
 
   always_comb begin
     job_new        = '0;
-    job_new.atomic = order.kind == RSP_REPLY_ATOMIC;
-    job_new.psn    = order.psn;
-    job_new.msn    = order.msn;
-    job_new.rkey   = order.rkey;
-    job_new.length = order.kind == RSP_REPLY_ATOMIC ? 32'd0 : order.length;
+    job_new.atomic  = order.kind == RSP_REPLY_ATOMIC;
+    job_new.credits = order.syndrome[4:0];
+    job_new.psn     = order.psn;
+    job_new.msn     = order.msn;
+    job_new.rkey    = order.rkey;
+    job_new.length  = order.kind == RSP_REPLY_ATOMIC ? 32'd0 : order.length;
   end
 
   logic [15:0] order_bit;

@@ -209,7 +209,7 @@ module rnic_rsp_retire #(
                         : done.fault == RX_FAULT_LOCAL_KEY ? CQE_STATUS_LOC_PROT_ERR
                         : inv_fails ? CQE_STATUS_REM_INV_REQ_ERR : CQE_STATUS_REM_ACCESS_ERR;
   assign fault_syndrome = done.fault != RX_FAULT_KEY ? SYNDROME_NAK_REMOTE_OPERATION
-                        : inv_fails ? SYNDROME_ACK_NO_CREDITS : SYNDROME_NAK_REMOTE_ACCESS;
+                        : inv_fails ? retire.syndrome : SYNDROME_NAK_REMOTE_ACCESS;
 
   assign status   = fails ? fault_status : retire.cqe_status;
   assign syndrome = fails ? fault_syndrome : retire.syndrome;

@@ -12,9 +12,9 @@
 // twice; what has been acknowledged meanwhile is passed over.
 //
 // Order of what is asked of an entry's head: stale, going back, state, window, RNR wait and rate
-// limit, form (a bad one stops the QP until it is initialised), fence, read limit, PSN window. A QP
-// that is stopped or in ERR gets everything back flushed: entries whose head is well framed; other
-// blocks are skipped.
+// limit, form (a bad one stops the QP until it is initialised), fence, read limit, credits, PSN
+// window. A QP that is stopped or in ERR gets everything back flushed: entries whose head is well
+// framed; other blocks are skipped.
 `include "codes.svh"
 `include "layouts.svh"
 `include "streams.svh"
@@ -149,6 +149,28 @@ module rnic_tx_segment_decide #(
     endcase
   end
 
+  // Credits (rocev2 3.7): one message more than the peer has receive WQEs for, as a probe, may be
+  // on its way; and one may always be if nothing else is, whatever the peer counted.
+
+  logic [7:0]  opcode;
+  logic        takes_wqe;   // a receive WQE of the peer
+  logic [23:0] ahead;       // messages that may be started, by what was known
+  logic [23:0] ahead_by;    // by what is published
+  logic [23:0] newer_by;
+  logic        newer;       // what is published says more
+  logic [23:0] lsn;
+  logic        no_credit;
+
+  assign opcode    = collecting ? held_wqe.opcode : wqe.opcode;
+  assign takes_wqe = opcode == WR_OP_SEND || opcode == WR_OP_SEND_IMM || opcode == WR_OP_SEND_INV
+                  || opcode == WR_OP_WRITE_IMM;
+  assign ahead     = ctx.lsn - ctx.ssn;
+  assign ahead_by  = block.limit - ctx.ssn;
+  assign newer_by  = ctx.lsn - block.limit;
+  assign newer     = !ctx.limited || newer_by[23];
+  assign lsn       = newer ? block.limit : ctx.lsn;
+  assign no_credit = block.limited && ahead_by[23] && (!ctx.limited || ahead[23]);
+
   // Limits
 
   logic [15:0] msgs_out;
@@ -168,6 +190,7 @@ module rnic_tx_segment_decide #(
   assign waits     = (flags[WQE_FLAG_FENCE_B] && reads_out != '0)
                   || (wqe.opcode == WR_OP_LOCAL_INV && msgs_out != '0)
                   || (block.is_read && reads_out >= 16'(block.max_reads))
+                  || (takes_wqe && no_credit && msgs_out != '0)
                   || run >= 25'h0800000;
 
   // Going back: which messages were started before, and what of the next one is done
@@ -215,9 +238,6 @@ module rnic_tx_segment_decide #(
   assign sum_ok     = !needs_sum || (collecting ? sum : {2'd0, block.sum_head}) == {4'd0, wanted_sum};
 
   logic [2:0] good_kind;
-  logic [7:0] opcode;
-
-  assign opcode = collecting ? held_wqe.opcode : wqe.opcode;
 
   always_comb begin
     case (opcode)
@@ -362,6 +382,11 @@ module rnic_tx_segment_decide #(
       ctx_d.reads    = ctx.reads + 16'(job_read);
       if (!sent_by[23]) ctx_d.sent = ctx.psn + job_psns;
       if (!replay) ctx_d.run = (msgs_out == '0 ? 24'd0 : ctx.run) + job_psns;
+      if (!replay) begin
+        ctx_d.limited = block.limited;
+        ctx_d.lsn     = lsn + 24'(!takes_wqe && job_kind != MSG_KIND_LOCAL);
+        ctx_d.ssn     = ctx.ssn + 24'(job_kind != MSG_KIND_LOCAL);
+      end
       if (job_kind == MSG_KIND_BAD) begin
         ctx_d.stopped  = 1'b1;
         ctx_d.stop_msg = ctx.msgs;

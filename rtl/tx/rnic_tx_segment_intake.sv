@@ -157,6 +157,8 @@ module rnic_tx_segment_intake (
     seen.sq_tail    = progress.sq_tail;
     seen.psn        = progress.psn;
     seen.una        = progress.una;
+    seen.limited    = progress.limited;
+    seen.limit      = progress.limit;
     seen.held       = pace_rd_hold;
     seen.rewind     = two_rewind_q;
 

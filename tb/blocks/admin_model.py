@@ -163,6 +163,8 @@ class Objects:
             return S.BAD_PARAM_SRQN
         if c.sq_base % 64 or (not c.use_srq and c.rq_base % 64):
             return S.BAD_PARAM_ADDRESS
+        if c.use_srq and c.e2e_credits:
+            return S.BAD_PARAM_CREDITS
         self.qps[c.number] = (c.send_cq, c.recv_cq, c.srq if c.use_srq else None)
         self.states[c.number] = QpState.RESET
         return None

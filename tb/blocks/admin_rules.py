@@ -86,7 +86,8 @@ def random_command(world: Objects):
             return AdminCommand(opcode=opcode, number=number)
         srq = random.choice([None, random.randrange(SRQS + 1)])
         return create_qp(
-            number, random.randrange(CQS + 1), random.randrange(CQS), srq, rq_base=base
+            number, random.randrange(CQS + 1), random.randrange(CQS), srq, rq_base=base,
+            e2e_credits=random.getrandbits(1),
         )
     if kind == "modify":
         return random_modify(world)
@@ -179,8 +180,8 @@ def without_inits(bench: Bench) -> list[str]:
 async def a_queue_pair_is_stopped_drained_cleared_in_this_order(dut, stall):
     bench = await Bench.start(dut, stall)
     await furnish(bench)
-    for srq in (None, 3):
-        command = create_qp(5, 1, 2, srq)
+    for srq, credits in ((None, 1), (None, 0), (3, 0)):
+        command = create_qp(5, 1, 2, srq, e2e_credits=credits)
         await bench.succeed(command)
         rq_id = 5 if srq is None else QPS + 3
         ring = [(QpInitOp.RQ_CREATE, 5, 0)] if srq is None else []
@@ -189,6 +190,7 @@ async def a_queue_pair_is_stopped_drained_cleared_in_this_order(dut, stall):
         cfg = bench.qps[5]
         assert (cfg.rq_id, cfg.use_srq, cfg.send_cq, cfg.recv_cq) == (rq_id, srq is not None, 1, 2)
         assert (cfg.sq_base, cfg.sq_log, cfg.pd) == (command.sq_base, command.sq_log, command.pd)
+        assert cfg.e2e_credits == credits
         await bench.succeed(modify(5, QpState.INIT, QpAttr.STATE | INIT))
         assert bench.names() == ["m_qp"]
         await bench.succeed(rtr := modify(5, QpState.RTR, QpAttr.STATE | RTR))
@@ -196,6 +198,9 @@ async def a_queue_pair_is_stopped_drained_cleared_in_this_order(dut, stall):
         assert without_inits(bench) == ["init", "m_qp"]
         await bench.succeed(rts := modify(5, QpState.RTS, QpAttr.STATE | RTS))
         assert inits(bench) == [(QpInitOp.RTS, 5, rts.sq_psn)]
+        told = [what.limited for name, what in bench.log if name.startswith("init")]
+        assert set(told) == {credits}
+        assert bench.qps[5].e2e_credits == credits
         await bench.succeed(modify(5, QpState.SQD, QpAttr.STATE))
         assert bench.names() == ["m_qp", *DRAIN_SEND, "m_watch"]
         assert not bench.log[-1][1].on

@@ -267,10 +267,11 @@ class Bench:
         self.configs[number] = config
         await self.init.send(QpInit(op=QpInitOp.CREATE, qpn=number))
         await self.init.send(QpInit(op=QpInitOp.RTR, qpn=number, psn=random.getrandbits(24)))
-        await self.init.send(QpInit(op=QpInitOp.RTS, qpn=number, psn=psn))
+        limited = attributes.get("limited", 0)
+        await self.init.send(QpInit(op=QpInitOp.RTS, qpn=number, psn=psn, limited=limited))
         self.qps[number] = Qp(
             number, 128 << mtu, config.pd, config.send_cq, psn, retry_cnt=config.retry_cnt,
-            rnr_retry=config.rnr_retry,
+            rnr_retry=config.rnr_retry, limit=0 if limited else None,
         )  # fmt: skip
         for table in (self.reads_issued, self.posted, self.kicks, self.rewinds):
             table[number] = 0
@@ -354,9 +355,9 @@ class Bench:
         self.rsp.send_nowait(hdr=hdr, cfg=self.configs[qp.number])
         return verdict
 
-    def acknowledge(self, qp: Qp, psn: int, syndrome: int = CREDITS) -> Verdict:
+    def acknowledge(self, qp: Qp, psn: int, syndrome: int = CREDITS, msn: int = 0) -> Verdict:
         """An acknowledge or a refusal."""
-        return self.respond(qp, ACK, psn, syndrome=syndrome)
+        return self.respond(qp, ACK, psn, syndrome=syndrome, msn=msn)
 
     def answer(self, qp: Qp, read: Message, at: int, **fields: int) -> Verdict:
         """Response number ``at`` of a read, as it ought to be unless fields say otherwise."""
@@ -427,6 +428,8 @@ class Bench:
             assert seen.reads_done == sum(m.kind in READS for m in done) & 0xFFFF
             assert seen.una == qp.una, (seen, qp.una)
             assert seen.rnr_wait == qp.rnr_wait
+            assert seen.limited == (qp.limit is not None), (seen, qp.limit)
+            assert qp.limit is None or seen.limit == qp.limit, (seen, qp.limit)
             assert seen.sq_tail == (done[-1].sq_next if done else 0)
             assert seen.psn == ((done[-1].last + 1) % SPACE if done else qp.start)
         assert self.rewinds[qp.number] == qp.rewinds

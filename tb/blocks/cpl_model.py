@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from spec.codes import CqeStatus, Syndrome
 from spec.layouts import CqeOp, Sge
 from spec.streams import MsgKind, RetireKind, RxFault, RxHeader
+from tb.model.credits import CREDITS as TABLE
 
 SPACE = 1 << 24
 FIRST, MIDDLE, LAST, ONLY, ACK, ATOMIC_ACK = 0x0D, 0x0E, 0x0F, 0x10, 0x11, 0x12
 READS = (MsgKind.READ, MsgKind.ATOMIC)
 CREDITS = Syndrome.ACK_NO_CREDITS
+NO_LIMIT = 0x1F
 
 OPS = {
     MsgKind.WRITE: CqeOp.WRITE,
@@ -93,6 +95,12 @@ class Verdict:
         """What it says of that PSN."""
         return self.hdr.syndrome if self.missing is None else Syndrome.NAK_SEQUENCE
 
+    @property
+    def credits(self) -> int | None:
+        """Credit code of an AETH of type ACK, where there is one."""
+        has_one = self.hdr.opcode != MIDDLE and not self.hdr.syndrome >> 5
+        return self.hdr.syndrome if has_one and self.missing is None else None
+
 
 @dataclass
 class Qp:
@@ -125,6 +133,8 @@ class Qp:
     """How often it was sent back."""
     implied: bool = False
     """What is missing has been asked for; until it comes, later responses say nothing new."""
+    limit: int | None = None
+    """Number of the newest message that the peer has a receive for, if it counts."""
     asked_again: int | None = None
     """PSN in the middle of the oldest read from which it was asked for again."""
     completions: list[tuple[Message, CqeStatus, int]] = field(default_factory=list)
@@ -224,6 +234,8 @@ class Qp:
         stale = distance(psn, self.una) < 0
         if status == CqeStatus.SUCCESS:
             psn += 1
+            if verdict.credits is not None and distance(psn, self.una) >= 0:
+                self._told(verdict.credits, verdict.hdr.msn)
         if distance(psn, self.una) > 0:
             self.una = psn % SPACE
             self.retries = self.rnr_retries = 0
@@ -238,6 +250,15 @@ class Qp:
             read = verdict.kind == RetireKind.RESP_READ
             self.refused = (status, CREDITS if read else verdict.syndrome)
             self.retire()
+
+    def _told(self, code: int, msn: int) -> None:
+        """Rocev2 3.7: a newer limit, or none."""
+        if code == NO_LIMIT:
+            self.limit = None
+            return
+        limit = (msn + TABLE[code]) % SPACE
+        if self.limit is None or distance(limit, self.limit) > 0:
+            self.limit = limit
 
     def _lost(self, syndrome: int, counts: bool) -> None:
         """A packet was lost: go back, unless it was tried too often (rocev2 3.11)."""

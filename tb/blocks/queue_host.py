@@ -39,6 +39,9 @@ class Qp:
     reads_done: int = 0
     tail_msg: int = 0
     count: int = 0
+    limited: int = 0
+    limit: int = 0
+    """What the completer publishes of the peer's credits."""
     posted: deque[tuple[int, Work, CqeStatus]] = field(default_factory=deque)
     beats: deque[Beat] = field(default_factory=deque)
     out: deque[Message] = field(default_factory=deque)
@@ -235,6 +238,14 @@ class Host:
         qp.tail_msg += 1
         if first.work.counts_as_read() and first.kind == first.work.kind():
             qp.reads_done += 1
+        self._publish(qp)
+
+    def tell(self, qp: Qp, limit: int | None) -> None:
+        """An acknowledge that ends nothing says how far the peer's receives reach, or no limit."""
+        qp.limited, qp.limit = int(limit is not None), (limit or 0) & 0xFFFFFF
+        self._publish(qp)
+
+    def _publish(self, qp: Qp) -> None:
         qp.count += 1
         self.bench.set_progress(
             qp.number,
@@ -243,6 +254,8 @@ class Host:
                 reads_done=qp.reads_done & 0xFFFF,
                 count=qp.count & 0xFFFF,
                 sq_tail=qp.tail & 0xFFFF,
+                limited=qp.limited,
+                limit=qp.limit,
             ),
         )
         self.bench.kick.queue.append(qp.number)

@@ -17,6 +17,7 @@ from spec.streams import MsgKind, MsgRecord, SqProgress, TxPacket
 from tb.blocks.queue_bench import Bench
 from tb.blocks.queue_host import Host, Qp
 from tb.blocks.queue_work import Beat, Work, observed
+from tb.model.credits import CREDITS
 
 SPACE = 1 << 24
 
@@ -72,6 +73,14 @@ class State:
     packets: int = 0
     repeated: int = 0
     stopped_at: int | None = None
+    limited: bool = False
+    """The peer counts its receive entries."""
+    entries: int = 0
+    """Posted so far; the same unwrapped numbers as those below."""
+    taken: int = 0  # by messages that arrived
+    started: int = 0  # messages that will take one
+    msn: int = 0  # messages that arrived
+    limit: int = 0  # newest message that the requester was told of
 
 
 class Peer(Host):
@@ -83,6 +92,8 @@ class Peer(Host):
         self.rnr: float = knobs.get("rnr", 0.0)
         self.spurious: float = knobs.get("spurious", 0.0)
         self.patience: int = knobs.get("patience", 1500)
+        self.credits: bool = knobs.get("credits", False)
+        self.not_readies = 0
         self.auto = True
         """Acknowledge and retire; else the test says when."""
         self.state: dict[int, State] = {}
@@ -93,8 +104,11 @@ class Peer(Host):
 
     async def create(self, qpn: int, psn: int = 0, **fields: object) -> Qp:
         """A QP in RTS."""
-        self.state[qpn] = State(psn)
-        return await super().create(qpn, psn, **fields)
+        self.state[qpn] = State(psn, limited=self.credits)
+        qp = await super().create(qpn, psn, **fields)
+        if self.credits:
+            self.publish(qpn, self.state[qpn])
+        return qp
 
     def empty(self) -> bool:
         """Everything posted was issued and retired."""
@@ -121,6 +135,10 @@ class Peer(Host):
         if work.op == WrOp.LOCAL_INV:
             assert qp.down or qp.flushing or state.tail == len(state.messages)
         super()._on_msg(qpn, index, record)
+        if state.limited and work.takes_receive() and record.kind == work.kind():
+            state.started += 1
+            alone = state.tail == len(state.messages)
+            assert alone or state.started <= state.entries + 1, f"QP {qpn}: no credit for {record}"
         beats, message = list(qp.beats), qp.out.pop()
         qp.beats.clear()
         packets: list[list[Beat]] = []
@@ -210,13 +228,17 @@ class Peer(Host):
         state.nak_sent = False
         if psn < state.expected:
             return
-        consumes = message.kind == MsgKind.SEND or message.work.op == WrOp.WRITE_IMM
-        last = psn + 1 == message.end
-        if consumes and last and not state.waits and self.bench.rng.random() < self.rnr:
+        consumes = message.work.takes_receive() and psn + 1 == message.end
+        none = state.limited and state.taken == state.entries
+        if consumes and not state.waits and (none or self.bench.rng.random() < self.rnr):
             state.nak_sent = True
             self.not_ready(qpn, self.bench.rng.randint(20, 600))
             return
+        if consumes and none:
+            return
         state.expected = message.end if message.reads else psn + 1
+        state.taken += consumes
+        state.msn += state.expected == message.end
 
     def acknowledged(self, state: State) -> int:
         """As far as it can be, with answers of reads still missing."""
@@ -242,8 +264,19 @@ class Peer(Host):
                 msg_tail=state.tail & 0xFFFF, reads_done=state.reads_done & 0xFFFF,
                 count=state.count & 0xFFFF, rnr_wait=int(state.waits), sq_tail=done & 0xFFFF,
                 psn=(state.base + first) % SPACE, una=(state.base + state.una) % SPACE,
+                limited=int(state.limited), limit=state.limit % SPACE,
             ),
         )  # fmt: skip
+
+    def _told(self, state: State) -> bool:
+        """The newest acknowledge raises the limit."""
+        if not state.limited:
+            return False
+        left = state.entries - state.taken
+        limit = state.msn + max(credits for credits in CREDITS if credits <= left)
+        raised = limit > state.limit
+        state.limit = max(limit, state.limit)
+        return raised
 
     def go_back(self, qpn: int) -> None:
         """Send the QP back to what is not acknowledged."""
@@ -261,6 +294,7 @@ class Peer(Host):
 
     def not_ready(self, qpn: int, cycles: int) -> None:
         """An RNR NAK."""
+        self.not_readies += 1
         state = self.state[qpn]
         self._acknowledge(qpn, state)
         state.waits = True
@@ -295,14 +329,16 @@ class Peer(Host):
             state.reads_done += message.reads
             qp = self.qps[qpn]
             qp.tail_msg, qp.reads_done = state.tail, state.reads_done
-        if before == (state.una, state.tail):
+        moved = before != (state.una, state.tail)
+        told = (moved or self.bench.rng.random() < 0.01) and self._told(state)
+        if not moved and not told:
             return
         if una > before[0]:
             state.quiet_since = self.bench.cycle
             if state.waits:
                 self._ready(qpn, state)
         self.publish(qpn, state)
-        if state.tail != before[1]:
+        if state.tail != before[1] or told:
             self.bench.kick.queue.append(qpn)
 
     def _over(self, qpn: int, state: State) -> bool:
@@ -342,6 +378,8 @@ class Peer(Host):
                 if self.qps[qpn].down or self.qps[qpn].flushing:
                     self._acknowledge(qpn, state)
                 continue
+            if state.limited and rng.random() < 0.01 and state.entries - state.taken < 8:
+                state.entries += rng.randint(1, 4)
             if rng.random() < 0.05:
                 self._answer(qpn, state)
                 self._acknowledge(qpn, state)

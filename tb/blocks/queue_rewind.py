@@ -569,6 +569,8 @@ CASES = {
     "not ready": {"loss": 0.02, "rnr": 0.2},
     "spurious": {"spurious": 0.02},
     "all": {"loss": 0.05, "rnr": 0.1, "spurious": 0.001},
+    "credits": {"loss": 0.02, "credits": True},
+    "all and credits": {"loss": 0.05, "rnr": 0.02, "spurious": 0.001, "credits": True},
 }
 
 
@@ -585,7 +587,7 @@ async def everything_arrives_once_over_a_bad_wire(
         await driver.create(qpn)
     for number in range(140):
         driver.step()
-        if case == "all" and number % 10 == 5:
+        if case.startswith("all") and number % 10 == 5:
             qpn = driver.rng.randrange(5)
             bench.holds[qpn] ^= 1
             if not bench.holds[qpn]:

@@ -111,6 +111,10 @@ class Work:
             return MsgKind.ATOMIC
         return MsgKind.READ if self.op == WrOp.READ else MsgKind.SEND
 
+    def takes_receive(self) -> bool:
+        """Whether it takes one of the peer's receives."""
+        return self.op in SENDS or self.op == WrOp.WRITE_IMM
+
     def counts_as_read(self) -> bool:
         """Whether it takes part of the read limit."""
         return self.op == WrOp.READ or self.op in ATOMICS

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from spec.codes import Access, AethType, Syndrome
+from spec.codes import Access, AethType
 from spec.streams import SegKind, TxPacket
 from tb.blocks.rsp_model import SPACE, Order, Qp
 
@@ -116,7 +116,7 @@ class Answers:
 
     def _is_atomic(self, packet: TxPacket, order: Order) -> bool:
         empty = (packet.payload_len, packet.mem.kind) == (0, SegKind.NONE)
-        rest = (packet.syndrome, packet.swap) == (Syndrome.ACK_NO_CREDITS, order.value)
+        rest = (packet.syndrome, packet.swap) == (order.syndrome, order.value)
         return self._is_whole(packet, 0x12, order, order.psn) and empty and rest
 
     def _is_read(self, packet: TxPacket, order: Order, psn: int, done: int, left: int) -> bool:
@@ -128,4 +128,4 @@ class Answers:
         wanted = (order.va + done, size, order.rkey, self.qp.config.pd, Access.REMOTE_READ)
         data = (mem.kind, place) == (SegKind.KEY, wanted) if size else mem.kind == SegKind.NONE
         whole = self._is_whole(packet, opcode, order, psn) and packet.payload_len == size
-        return whole and data and packet.syndrome == Syndrome.ACK_NO_CREDITS
+        return whole and data and packet.syndrome == order.syndrome

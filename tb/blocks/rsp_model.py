@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from spec.codes import Access, CqeStatus, Syndrome
 from spec.layouts import CqeFlag, CqeOp, RqWqe, Sge
 from spec.streams import AtomicOp, QpConfig, RxFault, RxHeader
+from tb.model.credits import CREDITS
 
 SPACE = 1 << 24
 SENDS = {0: "first", 1: "middle", 2: "last", 3: "last", 4: "only", 5: "only"}
@@ -127,6 +128,14 @@ class Qp:
         self.completions: list[Completion] = []
         self.error: CqeStatus | None = None
 
+    @property
+    def positive(self) -> int:
+        """Syndrome of an answer without complaint: credits are entries that nobody has taken."""
+        if not self.config.e2e_credits or self.config.use_srq:
+            return Syndrome.ACK_NO_CREDITS
+        free = len(self.ring.posted) - self.ring.claimed
+        return max(code for code, credits in enumerate(CREDITS) if credits <= free)
+
 
 class Model:
     """All queue pairs."""
@@ -165,7 +174,7 @@ class Model:
         op = hdr.opcode
         if op in SENDS or op in WRITES:
             if hdr.ack_req:
-                self._order(qp, out, qp.epsn - 1, Syndrome.ACK_NO_CREDITS)
+                self._order(qp, out, qp.epsn - 1, qp.positive)
         elif op == READ or op in ATOMICS:
             for old in qp.table:
                 if self._repeats(qp, hdr, old):
@@ -187,7 +196,7 @@ class Model:
     def _answer(qp: Qp, hdr: RxHeader, out: Outcome, old: Order | None) -> None:
         kind = "read" if hdr.opcode == READ else "atomic"
         out.order = Order(
-            hdr.psn, qp.msn, 0x1F, kind, hdr.reth_va, hdr.reth_rkey,
+            hdr.psn, qp.msn, qp.positive, kind, hdr.reth_va, hdr.reth_rkey,
             hdr.reth_len if kind == "read" else 0,
             sequence=old.sequence if old else qp.accepted, first=old,
         )  # fmt: skip
@@ -298,7 +307,7 @@ class Model:
             qp.entry = None
         if out.fatal is None:
             out.silent = not hdr.ack_req
-            out.order = Order(hdr.psn, qp.msn, Syndrome.ACK_NO_CREDITS)
+            out.order = Order(hdr.psn, qp.msn, qp.positive)
 
     @staticmethod
     def _fail(qp: Qp, out: Outcome, status: CqeStatus, syndrome: int) -> None:

@@ -23,8 +23,9 @@ def set_message_count(dut, qp: Qp, count: int) -> None:
 @cocotb.test()
 @cocotb.parametrize(log_size=[4, 15])
 async def ring_indices_wrap(dut, log_size):
+    """The rule and the count of credits are the same on both sides of the wrap."""
     bench = await Bench.start(dut)
-    qp = await bench.create_qp(1, log_size=log_size)
+    qp = await bench.create_qp(1, log_size=log_size, e2e_credits=1)
     begin = 0x10000 - 5
     dut.u_check.u_producer.mem[1].value = begin
     dut.u_check.u_consumer.mem[1].value = begin
@@ -34,7 +35,7 @@ async def ring_indices_wrap(dut, log_size):
     for _ in range(10):
         await bench.post(qp.ring, 100)
     for _ in range(8):
-        bench.request(qp, SEND_ONLY, 20)
+        bench.request(qp, SEND_ONLY, 20, ack_req=1)
     await bench.settle()
     bench.check(qp)
     qp.error = CqeStatus.WR_FLUSH_ERR

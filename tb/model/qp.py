@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tb.model.credits import credit_code
 from tb.model.headers import Bth, Drop, Packet, Path
 from tb.model.memory import Memory
 from tb.model.opcodes import CNP, Transport
@@ -49,14 +50,9 @@ class QpConfig:
     window: int = 1 << 20  # packets in flight
     ack_delay_ns: int = 0  # acknowledge at most so much later, one for many
     ack_all_duplicates: bool = False  # also those without AckReq
-    real_credits: bool = False
+    real_credits: bool = False  # acknowledges count the receives that are posted
+    honour_credits: bool = False  # and what the peer's acknowledges say of his is heeded
     cnp_interval_ns: int | None = None  # answer CE marks with a CNP this often at most
-
-
-CREDITS = (
-    *(0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024),
-    *(1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768),
-)
 
 
 @dataclass(slots=True, eq=False)
@@ -92,8 +88,7 @@ class QueuePair:
         """The syndrome of a positive acknowledge."""
         if not self.config.real_credits or self.rq.shared:
             return 0x1F
-        free = len(self.rq.works)
-        return max(code for code, credits in enumerate(CREDITS) if credits <= free)
+        return credit_code(len(self.rq.works))
 
     # ------------------------------------------------------------ packets in
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from tb.model.credits import Credits
 from tb.model.headers import AethType, Drop, Packet
 from tb.model.memory import ProtectionError
 from tb.model.message import Message, acceptable, request, rnr_ns, timeout_ns
@@ -50,6 +51,7 @@ class Requester:
         self.timer: int | None = None
         self.rnr_until: int | None = None
         self.retransmitted = 0
+        self.credits = Credits(honoured=qp.config.honour_credits)
         self._implied_nak_seen = False
         self._since_ack_req = 0
         self._drained = False
@@ -83,12 +85,17 @@ class Requester:
         self._now = now
         psn, aeth, shape = packet.bth.psn, packet.aeth, packet.shape
         assert shape
+        is_ack = aeth is not None and aeth.type is AethType.ACK
         if psn_diff(psn, self.next_psn) >= 0 or psn_diff(psn, self.una_psn) < 0:
-            return self._drop(Drop.GHOST)
+            if aeth and is_ack and shape.kind is Kind.ACK and psn == psn_add(self.una_psn, -1):
+                self.credits.told(aeth)
+            return self._drop(Drop.GHOST) + self.pump(now)
         if aeth and (
             aeth.type is AethType.RESERVED or (aeth.type is AethType.NAK and aeth.value > 3)
         ):
             return self._drop(Drop.AETH)
+        if aeth and is_ack:
+            self.credits.told(aeth)
         if shape.kind is not Kind.ACK:
             self._data_response(packet)
         elif aeth and aeth.type is AethType.ACK:
@@ -167,6 +174,9 @@ class Requester:
             return None
         if message.owes_data and waiting >= config.max_rd_atomic > 0:
             return None
+        if not self.credits.allow(message.work):
+            return None
+        self.credits.start(message.work)
         self.outstanding.append(self.queue.popleft())
         message.first = self.next_psn
         message.error = self._prepare(message)

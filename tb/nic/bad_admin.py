@@ -25,6 +25,8 @@ from tb.nic.smoke import two_sides
 S = AdminStatus
 RING = 0x1_0000_0000  # never touched: every command with it is refused
 
+SRQ = 2
+
 Case = tuple[Record, AdminStatus]
 
 
@@ -88,6 +90,7 @@ def qp_cases() -> list[Case]:
         (replace(create, recv_cq=4), S.BAD_PARAM_CQN),
         (replace(create, send_cq=256 + 3), S.BAD_PARAM_CQN),
         (replace(create, use_srq=1, srq=0), S.BAD_PARAM_SRQN),
+        (replace(create, use_srq=1, srq=SRQ, e2e_credits=1), S.BAD_PARAM_CREDITS),
         (replace(create, sq_base=RING + 4), S.BAD_PARAM_ADDRESS),
         (replace(create, rq_base=RING + 4), S.BAD_PARAM_ADDRESS),
         (replace(init, number=11), S.NOT_FOUND),
@@ -150,6 +153,7 @@ async def refused_commands_name_what_is_wrong(dut: Any) -> None:
     pair = await Pair.start(dut)
     a, _ = await two_sides(pair)
     await a.driver.create_qp(8, 3)
+    await a.driver.create_srq(SRQ)
     await refuse(a.driver, queue_cases() + qp_cases() + key_cases())
     assert await a.driver.query_state(7) == QpState.RTS
     assert await a.driver.query_state(8) == QpState.RESET

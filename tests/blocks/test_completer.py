@@ -36,6 +36,11 @@ def test_completer_rate(sim: Sim) -> None:
     sim.run("rnic_completer", tests="tb.blocks.cpl_rate", params=SMALL)
 
 
+def test_completer_credits(sim: Sim) -> None:
+    """What answers tell about the peer's receive WQEs."""
+    sim.run("rnic_completer", tests="tb.blocks.cpl_credits", params=SMALL)
+
+
 def test_barrier(sim: Sim) -> None:
     sim.run("rnic_cpl_barrier", tests="tb.blocks.cpl_barrier")
 

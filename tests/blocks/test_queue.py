@@ -44,7 +44,7 @@ SMOKE_REWIND = "|".join(
         "rate_limiter",
         "not_ready",
         "doorbells_count",
-        "case=4/stall=0.3/latency=0",
+        "case=6/stall=0.3/latency=0",
     )
 )
 
