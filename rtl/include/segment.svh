@@ -62,7 +62,7 @@ typedef struct packed {
   logic [15:0]  high_want;
   logic [23:0]  high_psn;
   logic [23:0]  sent;       // behind the newest packet that was ever sent
-  logic [23:0]  ssn;        // number of the newest message that was started (rocev2 3.7)
+  logic [23:0]  ssn;        // number of the first message that was never started (rocev2 3.7)
   logic         limited;    // the peer counts its receive WQEs:
   logic [23:0]  lsn;        // it has one for every message up to this number, as far as is known
 } seg_context_t;

@@ -53,6 +53,7 @@ module rnic_tx_segment_context #(
       fresh.psn      = init.psn;
       fresh.high_psn = init.psn;
       fresh.sent     = init.psn;
+      fresh.ssn      = 24'd1;
     end
   end
 

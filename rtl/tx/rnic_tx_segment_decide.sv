@@ -149,8 +149,10 @@ module rnic_tx_segment_decide #(
     endcase
   end
 
-  // Credits (rocev2 3.7): one message more than the peer has receive WQEs for, as a probe, may be
-  // on its way; and one may always be if nothing else is, whatever the peer counted.
+  // Credits (rocev2 3.7): a message that takes a receive WQE starts when the peer has said to have
+  // one, or when nothing else is outstanding. That one is the probe: whatever the peer counted, the
+  // queue pair goes on. With others on their way their answers may bring credits; a probe beside
+  // them would but meet an RNR NAK.
 
   logic [7:0]  opcode;
   logic        takes_wqe;   // a receive WQE of the peer

@@ -159,15 +159,18 @@ class Objects:
             return S.IN_USE
         if c.send_cq not in self.cqs or c.recv_cq not in self.cqs:
             return S.BAD_PARAM_CQN
+        if bad := self._receives_fault(c):
+            return bad
+        self.qps[c.number] = (c.send_cq, c.recv_cq, c.srq if c.use_srq else None)
+        self.states[c.number] = QpState.RESET
+        return None
+
+    def _receives_fault(self, c: Any) -> AdminStatus | None:
         if c.use_srq and c.srq not in self.srqs:
             return S.BAD_PARAM_SRQN
         if c.sq_base % 64 or (not c.use_srq and c.rq_base % 64):
             return S.BAD_PARAM_ADDRESS
-        if c.use_srq and c.e2e_credits:
-            return S.BAD_PARAM_CREDITS
-        self.qps[c.number] = (c.send_cq, c.recv_cq, c.srq if c.use_srq else None)
-        self.states[c.number] = QpState.RESET
-        return None
+        return S.BAD_PARAM_CREDITS if c.use_srq and c.e2e_credits else None
 
     def _modify_qp(self, c: Any) -> AdminStatus | None:
         if missing := self._qp(c.number):

@@ -86,7 +86,11 @@ def random_command(world: Objects):
             return AdminCommand(opcode=opcode, number=number)
         srq = random.choice([None, random.randrange(SRQS + 1)])
         return create_qp(
-            number, random.randrange(CQS + 1), random.randrange(CQS), srq, rq_base=base,
+            number,
+            random.randrange(CQS + 1),
+            random.randrange(CQS),
+            srq,
+            rq_base=base,
             e2e_credits=random.getrandbits(1),
         )
     if kind == "modify":

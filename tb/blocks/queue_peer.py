@@ -138,7 +138,7 @@ class Peer(Host):
         if state.limited and work.takes_receive() and record.kind == work.kind():
             state.started += 1
             alone = state.tail == len(state.messages)
-            assert alone or state.started <= state.entries + 1, f"QP {qpn}: no credit for {record}"
+            assert alone or state.started <= state.entries, f"QP {qpn}: no credit for {record}"
         beats, message = list(qp.beats), qp.out.pop()
         qp.beats.clear()
         packets: list[list[Beat]] = []

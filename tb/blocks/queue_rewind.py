@@ -569,7 +569,7 @@ CASES = {
     "not ready": {"loss": 0.02, "rnr": 0.2},
     "spurious": {"spurious": 0.02},
     "all": {"loss": 0.05, "rnr": 0.1, "spurious": 0.001},
-    "credits": {"loss": 0.02, "credits": True},
+    "credits": {"loss": 0.05, "credits": True},
     "all and credits": {"loss": 0.05, "rnr": 0.02, "spurious": 0.001, "credits": True},
 }
 

@@ -23,11 +23,11 @@ class Side:
     cq: Ring
     qp: RawQp
 
-    async def build(self, driver: RawDriver, size: int, number: int) -> None:
+    async def build(self, driver: RawDriver, size: int, number: int, credits: bool = False) -> None:
         self.driver = driver
         self.events = await driver.create_eq()
         self.cq = await driver.create_cq(3)
-        self.qp = await driver.create_qp(number, 3)
+        self.qp = await driver.create_qp(number, 3, credits=credits)
         self.buffer = driver.device.allocate(size)
         self.token = await driver.register(5, self.buffer)
         self.address = self.buffer.bus_address
@@ -36,11 +36,14 @@ class Side:
         return await self.driver.until(self.cq.poll)
 
 
-async def two_sides(pair: Pair, size: int = 1 << 16, **connect: Any) -> tuple[Side, Side]:
+async def two_sides(
+    pair: Pair, size: int = 1 << 16, credits: tuple[bool, bool] = (False, False), **connect: Any
+) -> tuple[Side, Side]:
     """One connected queue pair on each side, with a region of memory."""
     a, b = Side(), Side()
-    for side, driver, number in zip((a, b), await pair.raw_drivers(), (7, 9), strict=True):
-        await side.build(driver, size, number)
+    drivers = await pair.raw_drivers()
+    for side, driver, number, gives in zip((a, b), drivers, (7, 9), credits, strict=True):
+        await side.build(driver, size, number, gives)
     await a.driver.connect(a.qp, PORTS["b"], 9, sq_psn=0x100, rq_psn=0x200, **connect)
     await b.driver.connect(b.qp, PORTS["a"], 7, sq_psn=0x200, rq_psn=0x100, **connect)
     return a, b
