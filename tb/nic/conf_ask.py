@@ -388,24 +388,53 @@ async def requests_carry_the_p_key_and_the_peers_number(dut: Any) -> None:
 
 @cocotb.test()
 @covers("ROCE-067", "ROCE-068")
-async def credits_do_not_stop_the_requester(dut: Any) -> None:
-    """A responder that says 0 credits in every acknowledge; then one that says no limit."""
+async def credits_limit_the_requester_and_never_stop_it(dut: Any) -> None:
+    """No credits in any acknowledge: one SEND at a time. Then no limit, told in between."""
     wire = await Wire.start(dut)
     conn = await wire.connect()
-    for number in range(6):
+    conn.post(send_wqe(conn, 10, wr_id=0))
+    ack(conn, (await conn.next("a SEND")).bth.psn, syndrome=0x00, msn=1)
+    for number in range(1, 6):
         conn.post(send_wqe(conn, 10, wr_id=number))
-    for number in range(6):
-        packet = await conn.next("a SEND in spite of no credits")
-        ack(conn, packet.bth.psn, syndrome=0x00, msn=number + 1)
+    for number in range(5):
         await conn.completion(wr_id=number, status=0)
-    conn.post(send_wqe(conn, 10, wr_id=6))
-    packet = await conn.next("a SEND")
-    ack(conn, packet.bth.psn, syndrome=0x1F, msn=7)
-    await conn.completion(wr_id=6, status=0)
+        (packet,) = await rest(conn)
+        ack(conn, packet.bth.psn, syndrome=0x00, msn=number + 2)
+    await conn.completion(wr_id=5, status=0)
+    # A WRITE needs no credit, and behind it a SEND waits.
+    conn.post(write_wqe(conn, 10, wr_id=6))
     for number in range(10):
-        conn.post(send_wqe(conn, 10, wr_id=10 + number))
+        conn.post(send_wqe(conn, 10, wr_id=7 + number))
+    (packet,) = await rest(conn)
+    # The newest acknowledge once more; its MSN is older, and that does not matter.
+    ack(conn, packet.bth.psn - 1, syndrome=0x1F, msn=6)
     sent = await take(conn, 10)
+    assert not await rest(conn)
     ack(conn, sent[-1].bth.psn, msn=17)
-    for number in range(10):
-        await conn.completion(wr_id=10 + number, status=0)
+    for number in range(11):
+        await conn.completion(wr_id=6 + number, status=0)
     assert await conn.query() == QpState.RTS
+
+
+@cocotb.test()
+@covers("ROCE-068")
+async def credits_are_heeded_as_they_are_told(dut: Any) -> None:
+    """Of a burst as many SENDs leave as the peer has receives; WRITEs and READs go beside them."""
+    wire = await Wire.start(dut)
+    conn = await wire.connect()
+    conn.post(send_wqe(conn, 10, wr_id=0))
+    ack(conn, (await conn.next("a SEND")).bth.psn, syndrome=0x05, msn=1)
+    await conn.completion(wr_id=0, status=0)
+    # Six receives; the WRITE takes none.
+    for number in range(10):
+        conn.post((write_wqe if number == 2 else send_wqe)(conn, 10, wr_id=1 + number))
+    sent = await rest(conn)
+    assert len(sent) == 7
+    # Three of them have arrived, the WRITE among them, and six receives are posted.
+    ack(conn, sent[2].bth.psn, syndrome=0x05, msn=4)
+    assert len(await rest(conn)) == 2
+    ack(conn, sent[2].bth.psn, syndrome=0x06, msn=4)
+    (last,) = await rest(conn)
+    ack(conn, last.bth.psn, syndrome=0x04, msn=11)
+    for number in range(10):
+        await conn.completion(wr_id=1 + number, status=0)

@@ -50,10 +50,14 @@ class Host:
         self.facade: Facade
         self.pd: Pd
         self.desk: Desk
+        self.credits = True
 
-    async def open(self, world: World, push: PushMode, cq_depth: int) -> None:
+    async def open(self, world: World, push: PushMode, cq_depth: int, credits: bool = True) -> None:
         """Bring the adapter up; one PD and one CQ."""
-        config = NicConfig(mac=PORTS[self.name].mac, addresses=ADDRESSES[self.name], push=push)
+        self.credits = credits
+        config = NicConfig(
+            mac=PORTS[self.name].mac, addresses=ADDRESSES[self.name], push=push, credits=credits
+        )
         self.facade = await Facade.open(self.device, config, Event)
         self.pd = await self.facade.create_pd()
         cq = await self.facade.create_cq(cq_depth)
@@ -134,10 +138,11 @@ class World:
         push: PushMode = PushMode.INLINE_WHEN_EMPTY,
         cq_depth: int = 4096,
         serve: bool = True,
+        credits: bool = True,
     ) -> None:
         """Bring both sides up; without `serve` somebody else takes the results."""
         for host in self.hosts.values():
-            await host.open(self, push, cq_depth)
+            await host.open(self, push, cq_depth, credits)
             if serve:
                 cocotb.start_soon(host.desk.serve())
 

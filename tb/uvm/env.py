@@ -94,7 +94,8 @@ class RnicEnv(uvm_env):
         knobs = self.knobs
         needed = 2 * knobs.depth * (knobs.qps + knobs.doomed)
         depth = max(needed, knobs.cq_depth)
-        await self.world.open(PushMode[knobs.push], depth, serve=False)
+        push, credits = PushMode[knobs.push], knobs.credits
+        await self.world.open(push, depth, serve=False, credits=credits)
         for host in self.world.hosts.values():
             for register in registers_of(knobs):
                 host.device.write32(register.ADDRESS, register.to_int())

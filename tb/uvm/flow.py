@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from tb.model.headers import AethType, Nak, Packet, Path
+from tb.model.headers import NO_CREDIT_LIMIT, AethType, Nak, Packet, Path
 from tb.model.memory import Memory
 from tb.model.message import Message, request
 from tb.model.opcodes import Kind, Op, Part, name_of, read_response_op
@@ -252,6 +252,8 @@ class Flow:
 
     def _check_msn(self, packet: Packet, least: int) -> None:
         assert packet.aeth is not None
+        if (packet.aeth.value == NO_CREDIT_LIMIT) is self.config.real_credits:
+            raise self._wrong(packet, f"credit code {packet.aeth.value:#x}")
         most = self._complete_at(psn_add(self.epsn, -1))
         if not least <= packet.aeth.msn <= most:
             raise self._wrong(packet, f"MSN is not between {least} and {most}")

@@ -43,6 +43,7 @@ class Knobs:
     depth: int = 64  # of send and receive queues
     cq_depth: int = 2048
     push: str = "INLINE_WHEN_EMPTY"
+    credits: bool = True  # answers tell how many receives are posted
     near_wrap: bool = False  # PSNs begin shortly before they wrap
     late_receives: float = 0.0  # chance of a receive that is posted behind its SEND
     doomed: int = 0  # pairs of queue pairs that end in the middle of their work
@@ -84,6 +85,7 @@ class Knobs:
             depth=draw("depth").choice([8, 16, 32, 64]),
             cq_depth=draw("cq_depth").choice([0, 2048]),
             push=draw("push").choice(["NEVER", "INLINE_WHEN_EMPTY", "ALWAYS"]),
+            credits=draw("credits").random() < 0.6,
             near_wrap=draw("psn").random() < 0.5,
             late_receives=draw("late").choice([0.0, 0.02, 0.2]) if faults != "none" else 0.0,
             doomed=draw("doomed").choice([0, 0, 0, 1, 2]) if faults != "none" else 0,

@@ -42,6 +42,7 @@ class Predictor(uvm_subscriber):
             pmtu=pmtu,
             sq_psn=here.psn,
             rq_psn=there.psn,
+            real_credits=lane.there.credits,
         )
         flow = Flow(lane.name, config, reads=min(here.outbound_reads, there.inbound_reads))
         out, back = ("ab", "ba") if lane.here.name == "a" else ("ba", "ab")

@@ -159,8 +159,9 @@ class RawSide:
         number = self.nic.qpns.take()
         assert number is not None
         qp = await self.driver.create_qp(
-            number, self.cqn, pd=self.host.pd.number, sq_log=SQ_LOG, rq_log=RQ_LOG
-        )
+            number, self.cqn, pd=self.host.pd.number, sq_log=SQ_LOG, rq_log=RQ_LOG,
+            credits=self.host.credits,
+        )  # fmt: skip
         self.ends[number] = RawEnd(self, qp, context)
         return self.ends[number]
 
