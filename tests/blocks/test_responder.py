@@ -7,9 +7,7 @@ import pytest
 from tb.sim import Sim
 
 
-@pytest.mark.parametrize(
-    "rules", ["random", "rules", "rates", "repeats", "waits", "credits"]
-)
+@pytest.mark.parametrize("rules", ["random", "rules", "rates", "repeats", "waits", "credits"])
 def test_responder(sim: Sim, rules: str) -> None:
     params = {"QP_COUNT": 8, "SRQ_COUNT": 2}
     sim.run("rnic_responder", tests=f"tb.blocks.rsp_{rules}", params=params)
