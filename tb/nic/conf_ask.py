@@ -394,13 +394,13 @@ async def credits_limit_the_requester_and_never_stop_it(dut: Any) -> None:
     conn = await wire.connect()
     conn.post(send_wqe(conn, 10, wr_id=0))
     ack(conn, (await conn.next("a SEND")).bth.psn, syndrome=0x00, msn=1)
+    await conn.completion(wr_id=0, status=0)
     for number in range(1, 6):
         conn.post(send_wqe(conn, 10, wr_id=number))
-    for number in range(5):
-        await conn.completion(wr_id=number, status=0)
+    for number in range(1, 6):
         (packet,) = await rest(conn)
-        ack(conn, packet.bth.psn, syndrome=0x00, msn=number + 2)
-    await conn.completion(wr_id=5, status=0)
+        ack(conn, packet.bth.psn, syndrome=0x00, msn=number + 1)
+        await conn.completion(wr_id=number, status=0)
     # A WRITE needs no credit, and behind it a SEND waits.
     conn.post(write_wqe(conn, 10, wr_id=6))
     for number in range(10):
