@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tb.nic.scenarios import SCENARIOS
+
 ROOT = Path(__file__).resolve().parent.parent
 CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
@@ -47,6 +49,26 @@ def check_links(path: Path) -> None:
     """Every relative link of a page is a file."""
     for target in LINK.findall(path.read_text()):
         assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md")),
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_that_are_told_exist(page: str) -> None:
+    """Targets of make, and the scenario or bench that TEST= names."""
+    text = (ROOT / page).read_text()
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for target, rest in re.findall(r"(?:^\s*|`)make ([a-z-]+)([^`#\n]*)", text, re.MULTILINE):
+        assert target in targets, f"make {target}"
+        test = re.search(r"TEST=(\w+)", rest)
+        if test and test[1] not in ("list", "NAME"):
+            known = known_names() if target == "bench" else set(SCENARIOS)
+            assert test[1] in known, f"make {target} TEST={test[1]}"
 
 
 def module_of(source: str, instance: str) -> str | None:
