@@ -219,6 +219,11 @@ class Coverage(uvm_subscriber):
         """A doomed queue pair ended like this."""
         self._hit(f"end {how}")
 
+    @property
+    def keys_went(self) -> bool:
+        """Some memory was taken away from the peer that had used it."""
+        return any(self.bins[f"operation {name}"] for name in ("SEND invalidate", "INVALIDATE"))
+
     def rings(self, lanes: Iterable[Lane]) -> None:
         """How often each ring went round, from how far its index came."""
         rings = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ TEST = "RandomTraffic"
 SUMMARY = "summary.json"
 FUNCTIONAL = "functional.json"
 PREFIX = "RANDOM_"
+BROKEN_OFF = "CancelledError"
+ERROR = re.compile(r"^\s+((?:\w+\.)*\w*(?:Error|Fault|Violation|Exception): .+)$", re.MULTILINE)
+"""The last line of a traceback."""
 
 
 @dataclass(slots=True)
@@ -75,10 +79,18 @@ def _read(folder: Path, course: Course) -> None:
         course.summary = json.loads(summary.read_text())
         if not course.ok or course.summary["verdict"] != "ok":
             course.ok, course.why = False, course.summary["verdict"]
+            if course.why.startswith(BROKEN_OFF):
+                course.why = last_error(folder / "sim.log") or course.why
     elif course.ok:
         course.ok, course.why = False, "no summary"
     if bins.exists():
         course.bins = json.loads(bins.read_text())
+
+
+def last_error(log: Path) -> str:
+    """What a simulation said when something else than the test itself broke it off."""
+    found = ERROR.findall(log.read_text(errors="replace")) if log.exists() else []
+    return found[-1] if found else ""
 
 
 def reproducer(seed: int, knobs: Mapping[str, str]) -> str:

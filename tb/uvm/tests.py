@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cocotb
 import pyuvm
 from cocotb.task import Task
-from cocotb.triggers import Timer
+from cocotb.triggers import SimTimeoutError, Timer, with_timeout
 from pyuvm import ConfigDB, uvm_test
 
 from tb.nic.image import Region
@@ -29,6 +30,7 @@ from tb.uvm.spoil import Spoil
 from tb.uvm.stories import LifeOfALane
 from tb.uvm.weather import Weather
 
+T = TypeVar("T")
 NAME = "random_traffic"
 SEED = "COCOTB_RANDOM_SEED"
 """As it was given: cocotb mixes the name of the test into its own."""
@@ -37,6 +39,8 @@ LOOK = 2_000
 """Cycles between two looks at whether anything moves."""
 PATIENCE_HEALTHY = 100_000
 PATIENCE = 600_000
+PHASE = 3_000_000
+"""Cycles for a phase that only asks the adapters: far more than it needs, yet not for ever."""
 FAST_PAGES = 8
 DOOMED_BYTES = 400_000
 
@@ -86,9 +90,9 @@ class RandomTraffic(uvm_test):
     async def _live(self) -> None:
         audit = Audit(self.env)
         self.audit = audit
-        await self.env.bring_up()
+        await within(self.env.bring_up(), "bringing up")
         self.env.watch_results()
-        places = await self._places()
+        places = await within(self._places(), "connecting")
         doomed = [await self._doomed() for _ in range(self.knobs.doomed)]
         lives = [cocotb.start_soon(self._life(place)) for place in places]
         lives += [cocotb.start_soon(pair.live()) for pair in doomed]
@@ -105,8 +109,8 @@ class RandomTraffic(uvm_test):
             self.world.spoil()
         self.env.coverage.rings(self.world.lanes)
         self.env.coverage.pairs(len(self.env.lanes) // 2)
-        await audit.at_rest()
-        await audit.all_gone()
+        await within(audit.at_rest(), "looking at what is at rest")
+        await within(audit.all_gone(), "taking down")
         left = self.env.left()
         assert not left, f"left over: {left[:12]}"
         self.verdict = "ok"
@@ -222,6 +226,14 @@ class RandomTraffic(uvm_test):
         ok = self.verdict == "ok"
         self.world.progress.tell("end", ok=ok, why=self.verdict[:500], cycle=self.world.now())
         self.world.progress.close()
+
+
+async def within(phase: Coroutine[Any, Any, T], what: str) -> T:
+    """A phase that waits for the adapters and nothing else; it has an end, or the run fails."""
+    try:
+        return await with_timeout(phase, PHASE * CLOCK_NS, "ns")
+    except SimTimeoutError:
+        raise AssertionError(f"{what} does not come to an end") from None
 
 
 async def _wait(lives: list[Task[Any]]) -> None:

@@ -62,12 +62,13 @@ def test_totals_add_up_and_failures_can_be_repeated() -> None:
 
 
 NOTICED = {
-    "byte": "1 bytes wrong",
-    "drop": "completed, not",
-    "twice": "again",
-    "length": "bytes",
-    "frame": "bytes wrong in [0, 0]",
-    "psn": "PSN",
+    "byte": ["1 bytes wrong"],
+    # By what completes next or, when nothing comes behind it there, by what is left over.
+    "drop": ["completed, not", "nothing completes any more"],
+    "twice": ["again"],
+    "length": ["bytes"],
+    "frame": ["bytes wrong in [0, 0]"],
+    "psn": ["PSN"],
 }
 
 
@@ -76,7 +77,7 @@ NOTICED = {
 def test_a_lie_fails_the_run(tmp_path: Path, lie: str) -> None:
     course = small_run(tmp_path, 3, spoil=lie)
     assert not course.ok
-    assert NOTICED[lie] in course.why
+    assert any(words in course.why for words in NOTICED[lie]), course.why
 
 
 def test_holes_are_named_by_what_they_have_in_common() -> None:
