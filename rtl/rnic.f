@@ -81,6 +81,7 @@ rtl/tx/rnic_tx_steps.sv
 rtl/tx/rnic_tx_align.sv
 rtl/tx/rnic_tx_verdict.sv
 rtl/tx/rnic_tx_poison.sv
+rtl/tx/rnic_tx_epochs.sv
 rtl/tx/rnic_tx_icrc.sv
 rtl/tx/rnic_tx_buffer.sv
 rtl/tx/rnic_tx_drain.sv

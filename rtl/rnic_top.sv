@@ -765,6 +765,9 @@ module rnic_top #(
   logic                        sent_oldest;
   logic                        sent_again;
   logic                        sent_replay;
+  logic                        epoch_en;
+  logic [15:0]                 epoch_qpn;
+  logic [2:0]                  epoch;
   logic                        ev_wqe;
 
   rnic_tx_segment #(
@@ -823,6 +826,9 @@ module rnic_top #(
     .read_again_qpn,
     .psn_rd_qpn,
     .psn_rd_data,
+    .epoch_en,
+    .epoch_qpn,
+    .epoch,
     .sent_en,
     .sent_qpn,
     .sent_bytes,
@@ -847,6 +853,7 @@ module rnic_top #(
   logic                   ev_tx_bytes_en;
   logic [6:0]             ev_tx_bytes;
   logic                   ev_tx_aborted;
+  logic [1:0]             ev_tx_stale;
   logic                   ev_tx_dma_error;
   logic                   ev_tx_ack;
   logic                   ev_tx_rnr_nak;
@@ -892,6 +899,9 @@ module rnic_top #(
     .m_axis_tx_tlast  (frame_last),
     .m_axis_tx_tvalid (frame_valid),
     .m_axis_tx_tready (frame_ready),
+    .epoch_en,
+    .epoch_qpn,
+    .epoch,
     .init_data,
     .init_valid      (init_valid[INIT_TX]),
     .init_ready      (init_ready[INIT_TX]),
@@ -906,6 +916,7 @@ module rnic_top #(
     .ev_tx_bytes_en,
     .ev_tx_bytes,
     .ev_aborted      (ev_tx_aborted),
+    .ev_stale        (ev_tx_stale),
     .ev_dma_error    (ev_tx_dma_error),
     .ev_ack          (ev_tx_ack),
     .ev_rnr_nak      (ev_tx_rnr_nak),
@@ -1605,6 +1616,8 @@ module rnic_top #(
     stat_events[0][STAT_DMA_READ_ERRORS]  = m_axi_rvalid && m_axi_rready && m_axi_rresp[1];
     stat_events[0][STAT_DMA_WRITE_ERRORS] = m_axi_bvalid && m_axi_bready && m_axi_bresp[1];
     stat_events[0][STAT_TX_ABORTED]       = ev_tx_aborted;
+    stat_events[0][STAT_DROP]             = ev_tx_stale[0];  // TX_STALE: no reason has this number
+    stat_events[1][STAT_DROP]             = ev_tx_stale[1];
     stat_events[0][STAT_BAD_DOORBELLS]    = ev_refused;
     stat_events[1][STAT_BAD_DOORBELLS]    = ev_range;
     stat_events[2][STAT_BAD_DOORBELLS]    = ev_bad;

@@ -203,7 +203,9 @@ class DropReason(IntEnum):
 class Stat(IntEnum):
     """Index of a statistics counter; DROP + r counts the packets dropped for DropReason r.
 
-    BYTES counters grow by a byte count, all others by one per event.
+    BYTES counters grow by a byte count, all others by one per event. DROP itself, which is no
+    reason to drop what is received, is TX_STALE: requests that were not sent because their queue
+    pair had been sent back meanwhile. RETRANSMISSIONS less TX_STALE have been on the wire before.
     """
 
     TX_PACKETS = 0
@@ -239,3 +241,4 @@ class Stat(IntEnum):
     ADMIN_COMMANDS = 30
     QP_ERRORS = 31
     DROP = 32
+    TX_STALE = 32

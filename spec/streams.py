@@ -309,6 +309,7 @@ class TxPacket(Record):
     again: int = auto(1, "of a read that was answered before: when its key is gone, nobody is told")
     qpn: int = auto(16, "own queue pair")
     msg_idx: int = auto(16, "requester: index of the message, for error reports")
+    epoch: int = auto(3, "requester: how often, modulo 8, the queue pair had gone back; an old one is stale")
     opcode: int = auto(8, "BTH opcode")
     psn: int = auto(24, "BTH PSN")
     solicited: int = auto(1, "BTH SE")

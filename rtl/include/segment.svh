@@ -48,6 +48,7 @@ localparam int SEG_BLOCK_W = 16 + 16 + 1 + 512 + 3 + 16 + 3 + 5 + 48 + 1 + 16 + 
 // The send context of a QP. Messages before `high_msgs` were started before: they have records and
 // packet sequence numbers, and are sent (again) as they were.
 typedef struct packed {
+  logic [2:0]   epoch;      // how often it has gone back, modulo 8
   logic         stopped;    // a bad entry was met
   logic [15:0]  stop_msg;   // it became this message
   logic [23:0]  run;        // PSNs since nothing was outstanding
@@ -66,7 +67,7 @@ typedef struct packed {
   logic         limited;    // the peer counts its receive WQEs:
   logic [23:0]  lsn;        // it has one for every message up to this number, as far as is known
 } seg_context_t;
-localparam int SEG_CONTEXT_W = 17 + 24 + 25 + 72 + 72 + 24 + 49;
+localparam int SEG_CONTEXT_W = 3 + 17 + 24 + 25 + 72 + 72 + 24 + 49;
 
 // A message whose fate is decided; its SGEs beyond the first are in a bank of the walker.
 typedef struct packed {

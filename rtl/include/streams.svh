@@ -259,21 +259,22 @@ localparam int MEM_RSP_W = 156;
 
 // The packet descriptor, one beat per payload segment (at least one); header fields count in the first beat.
 typedef struct packed {
-  mem_req_t mem;                   // 592:410 this segment
-  logic [5:0] inline_slot;         // 409:404 kind INLINE: slot of the inline buffer; payload starts at its byte 32
-  logic [63:0] compare;            // 403:340 AtomicETH compare
-  logic [63:0] swap;               // 339:276 AtomicETH swap or add; AtomicAckETH original value
-  logic [23:0] msn;                // 275:252 AETH
-  logic [7:0] syndrome;            // 251:244 AETH
-  logic [31:0] imm;                // 243:212 ImmDt, IETH as a number: ImmDt first wire byte in bits 7:0, IETH an R_Key
-  logic [31:0] reth_len;           // 211:180 RETH DMA length
-  logic [31:0] reth_rkey;          // 179:148 RETH, AtomicETH
-  logic [63:0] reth_va;            // 147:84 RETH, AtomicETH
-  logic [12:0] payload_len;        // 83:71 bytes of payload in the whole packet
-  logic ack_req;                   // 70:70 BTH AckReq
-  logic solicited;                 // 69:69 BTH SE
-  logic [23:0] psn;                // 68:45 BTH PSN
-  logic [7:0] opcode;              // 44:37 BTH opcode
+  mem_req_t mem;                   // 595:413 this segment
+  logic [5:0] inline_slot;         // 412:407 kind INLINE: slot of the inline buffer; payload starts at its byte 32
+  logic [63:0] compare;            // 406:343 AtomicETH compare
+  logic [63:0] swap;               // 342:279 AtomicETH swap or add; AtomicAckETH original value
+  logic [23:0] msn;                // 278:255 AETH
+  logic [7:0] syndrome;            // 254:247 AETH
+  logic [31:0] imm;                // 246:215 ImmDt, IETH as a number: ImmDt first wire byte in bits 7:0, IETH an R_Key
+  logic [31:0] reth_len;           // 214:183 RETH DMA length
+  logic [31:0] reth_rkey;          // 182:151 RETH, AtomicETH
+  logic [63:0] reth_va;            // 150:87 RETH, AtomicETH
+  logic [12:0] payload_len;        // 86:74 bytes of payload in the whole packet
+  logic ack_req;                   // 73:73 BTH AckReq
+  logic solicited;                 // 72:72 BTH SE
+  logic [23:0] psn;                // 71:48 BTH PSN
+  logic [7:0] opcode;              // 47:40 BTH opcode
+  logic [2:0] epoch;               // 39:37 requester: how often, modulo 8, the queue pair had gone back; an old one is stale
   logic [15:0] msg_idx;            // 36:21 requester: index of the message, for error reports
   logic [15:0] qpn;                // 20:5 own queue pair
   logic again;                     // 4:4 of a read that was answered before: when its key is gone, nobody is told
@@ -282,7 +283,7 @@ typedef struct packed {
   logic last;                      // 1:1 last segment of the packet
   logic first;                     // 0:0 first segment: starts a packet
 } tx_packet_t;
-localparam int TX_PACKET_W = 593;
+localparam int TX_PACKET_W = 596;
 
 // Sent by the transmit pipeline for a packet that failed, and for every local operation.
 typedef struct packed {

@@ -6,6 +6,7 @@
 localparam logic [1:0] TX_FAULT_NONE = 2'd0;
 localparam logic [1:0] TX_FAULT_KEY  = 2'd1;  // the key check refused it
 localparam logic [1:0] TX_FAULT_BUS  = 2'd2;  // host memory did not deliver
+localparam logic [1:0] TX_FAULT_STALE = 2'd3; // the queue pair has been sent back since: nothing is wrong
 
 // What statistics count an acknowledge as.
 localparam logic [1:0] TX_CLASS_OTHER = 2'd0;
@@ -21,10 +22,11 @@ typedef struct packed {
   logic        local_op;   // a result is due in any case
   logic        response;
   logic [23:0] psn;
+  logic [2:0]  epoch;      // of a request
   logic [15:0] msg_idx;
   logic [15:0] qpn;
 } tx_ticket_t;
-localparam int TX_TICKET_W = 62;
+localparam int TX_TICKET_W = 65;
 
 // One payload segment whose bytes are on their way to the landing buffer, or in the inline buffer.
 typedef struct packed {
@@ -39,7 +41,7 @@ typedef struct packed {
   logic        last;
   logic        first;
 } tx_segment_t;
-localparam int TX_SEGMENT_W = 94;
+localparam int TX_SEGMENT_W = 97;
 
 // The measures of a frame, known before its header is built.
 typedef struct packed {
@@ -72,6 +74,6 @@ typedef struct packed {
   logic        inl;        // take: the line comes from the inline buffer
   logic        take;       // a line is used
 } tx_step_t;
-localparam int TX_STEP_W = 114;
+localparam int TX_STEP_W = 117;
 
 `endif

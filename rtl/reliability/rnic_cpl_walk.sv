@@ -18,6 +18,11 @@
 // says that the requester's turn has not come, sends back once more for nothing. A local operation
 // answers nobody: while it is the oldest, no timeout is one.
 //
+// A packet that could not be sent ends its message when that is the oldest: unless the peer has
+// acknowledged it. Then what failed was sent for nothing, and its memory was no longer there because
+// its completion had been seen. The QP is sent back all the same, without counting, because the transmit
+// pipeline has dropped what was behind it.
+//
 // Order: completions of a QP leave in post order; m_kick and the published progress follow the
 // CQE into their own queues. How far a QP is gets published with every message, before its CQE
 // leaves: from then on the host may use the entry's place again, which nobody may read as old.
@@ -268,13 +273,15 @@ module rnic_cpl_walk #(
     logic        nak;          // the peer refused what begins at una
     logic [7:0]  nak_status;
     logic [7:0]  nak_syndrome;
-    logic        err;          // a message could not be sent
+    logic        err;          // a message could not be sent: the oldest of those
     logic [15:0] err_idx;
     logic [7:0]  err_status;
+    logic        local_err;    // a local operation failed: the first of those
+    logic [15:0] local_err_idx;
     logic        limited;      // the peer counts its receive WQEs
     logic [23:0] limit;        // newest message that it said to have one for
   } context_t;
-  localparam int CONTEXT_W = 148 + 40 + 32 + 6 + 7 + 25;
+  localparam int CONTEXT_W = 148 + 40 + 32 + 6 + 7 + 17 + 25;
 
   logic [CONTEXT_W-1:0] ctx_bits;
   logic [CONTEXT_W-1:0] init_bits;
@@ -420,6 +427,9 @@ module rnic_cpl_walk #(
   logic        fatal;
   logic        told;           // something new about the peer's receive WQEs
   logic        told_newer;
+  logic        unsent;         // a packet could not be sent
+  logic        for_nothing;    // its message had been acknowledged
+  logic        err_older;      // it is older than the one that is known
   qp_config_t  load_cfg;
   msg_record_t load_record;    // oldest message
   logic [QP_COUNT-1:0] again_q;  // something was sent again
@@ -458,16 +468,25 @@ module rnic_cpl_walk #(
   assign spent_rnr   = not_ready && !waits && load_cfg.rnr_retry != 3'd7
                     && rnr_retries == load_cfg.rnr_retry;
   assign again_rnr   = not_ready && !waits && !spent_rnr;
+  assign unsent      = load_ev.kind == EV_RESULT && !load_ev.local_op && refused;
+  assign for_nothing = unsent && idx_less(load_ev.msg_idx, load_tail);
+  assign err_older   = !load_ctx.err || idx_less(load_ev.msg_idx, load_ctx.err_idx);
 
   always_comb begin
     ctx_start = load_ctx;
-    if (load_ev.kind == EV_RESULT) begin
-      if (load_ev.local_op && !local_known) ctx_start.local_next = load_ev.msg_idx + 16'd1;
-      if (refused && !load_ctx.err) begin
-        ctx_start.err        = 1'b1;
-        ctx_start.err_idx    = load_ev.msg_idx;
-        ctx_start.err_status = load_ev.status;
+    // Behind a local operation that failed nothing counts.
+    if (load_ev.kind == EV_RESULT && load_ev.local_op && !load_ctx.local_err) begin
+      if (refused) begin
+        ctx_start.local_err     = 1'b1;
+        ctx_start.local_err_idx = load_ev.msg_idx;
+      end else if (!local_known) begin
+        ctx_start.local_next = load_ev.msg_idx + 16'd1;
       end
+    end
+    if (unsent && !for_nothing && err_older) begin
+      ctx_start.err        = 1'b1;
+      ctx_start.err_idx    = load_ev.msg_idx;
+      ctx_start.err_status = load_ev.status;
     end
     if (load_ev.kind == EV_FLUSH) ctx_start.dead = 1'b1;
     if (advances) begin
@@ -491,7 +510,8 @@ module rnic_cpl_walk #(
     if (wait_over) ctx_start.rnr_wait = 1'b0;
     if (again || again_rnr) ctx_start.sent_back = 1'b1;
     if (again_rnr)                          ctx_start.moved = rnr_now;
-    else if (advances || again || wait_over) ctx_start.moved = ack_now;
+    else if (advances || again || wait_over || (for_nothing && !waits))
+      ctx_start.moved = ack_now;
     // What is refused for good ends what can be acknowledged.
     if (fatal || spent || spent_rnr) begin
       ctx_start.nak          = 1'b1;
@@ -523,8 +543,9 @@ module rnic_cpl_walk #(
   logic                    bumped_q;        // the count changes without a retired message
   logic                    kick_q;          // the QP may send again
   logic                    back_q;          // it is to go back
-  logic                    err_due;
-  logic [15:0]             err_by;
+  logic                    back_free_q;     // and it costs nothing, nor is anything outstanding needed
+  logic                    err_here;
+  logic                    local_err_here;
 
   assign walk_qpn = walk_qpn_q[QP_W-1:0];
   assign record   = record_fresh_q ? record_bits : record_q;
@@ -538,6 +559,7 @@ module rnic_cpl_walk #(
   logic [7:0]  stop_syndrome;
   logic        stop_now;
   logic        acknowledged;
+  logic        is_wire;      // packets were sent for it
   logic        local_done;
   logic        wants_cqe;
   logic        walk_end;
@@ -547,9 +569,10 @@ module rnic_cpl_walk #(
   assign some         = ctx_q.tail != head_q;
   assign acknowledged = psn_less(record.last_psn, ctx_q.una);
   assign local_done   = idx_less(ctx_q.tail, ctx_q.local_next);
-  // A packet that cannot be sent again may be one of a message that was acknowledged meanwhile.
-  assign err_by       = ctx_q.tail - ctx_q.err_idx;
-  assign err_due      = ctx_q.err && !err_by[15];
+  assign err_here       = ctx_q.err && ctx_q.tail == ctx_q.err_idx;
+  assign local_err_here = ctx_q.local_err && ctx_q.tail == ctx_q.local_err_idx;
+  assign is_wire        = record.kind == MSG_KIND_SEND || record.kind == MSG_KIND_WRITE
+                       || record.kind == MSG_KIND_READ || record.kind == MSG_KIND_ATOMIC;
 
   always_comb begin
     pop           = 1'b0;
@@ -565,7 +588,12 @@ module rnic_cpl_walk #(
     end else if (record.kind == MSG_KIND_FLUSH) begin
       pop         = 1'b1;
       pop_status  = CQE_STATUS_WR_FLUSH_ERR;
-    end else if (err_due) begin
+    end else if (is_wire && acknowledged) begin
+      pop         = 1'b1;
+    end else if (local_err_here) begin
+      stop        = 1'b1;
+      stop_status = CQE_STATUS_LOC_QP_OP_ERR;
+    end else if (err_here) begin
       stop        = 1'b1;
       stop_status = ctx_q.err_status;
     end else if (record.kind == MSG_KIND_BAD) begin
@@ -573,8 +601,6 @@ module rnic_cpl_walk #(
       stop_status = record.status;
     end else if (record.kind == MSG_KIND_LOCAL) begin
       pop         = local_done;
-    end else if (acknowledged) begin
-      pop         = 1'b1;
     end else if (ctx_q.nak) begin
       stop          = 1'b1;
       stop_syndrome = ctx_q.nak_syndrome;
@@ -606,9 +632,10 @@ module rnic_cpl_walk #(
       ctx_q       <= ctx_start;
       head_q      <= head_read;
       cqn_q       <= load_cfg.send_cq;
-      bumped_q    <= advances || again || again_rnr || wait_over || told;
+      bumped_q    <= advances || again || again_rnr || wait_over || told || for_nothing;
       kick_q      <= wait_over || (advances && load_ctx.rnr_wait) || told;
       back_q      <= again || again_rnr;
+      back_free_q <= for_nothing;
       record_q    <= load_record;
       changed_q   <= 1'b0;
       failed_q    <= 1'b0;
@@ -621,6 +648,10 @@ module rnic_cpl_walk #(
       ctx_q.first   <= record.last_psn + 24'd1;
       ctx_q.stopped <= 1'b0;
       changed_q     <= 1'b1;
+      if (err_here) begin
+        ctx_q.err   <= 1'b0;
+        back_free_q <= 1'b1;
+      end
       // Kept within reach of the tail, or it would look new again when indices have gone round.
       if (ctx_q.local_next == ctx_q.tail) ctx_q.local_next <= ctx_q.tail + 16'd1;
       if (record.kind == MSG_KIND_READ || record.kind == MSG_KIND_ATOMIC)
@@ -754,7 +785,8 @@ module rnic_cpl_walk #(
   assign progress_data = progress;
   assign watch_data    = watch;
 
-  assign rewind_en  = walk_end && back_q && some && !ctx_q.stopped && !ctx_q.dead;
+  // What is begun meanwhile would be dropped too, so a free return needs nothing outstanding.
+  assign rewind_en  = walk_end && ((back_q && some) || back_free_q) && !ctx_q.stopped && !ctx_q.dead;
   assign rewind_qpn = walk_qpn;
 
   // ------------------------------------------------------------------ init

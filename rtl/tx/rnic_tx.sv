@@ -7,7 +7,9 @@
 // In order from end to end. Headers are built while the payload is on its way. 128 segments may be
 // between check and buffer, with 512 lines of 64 bytes; from steps to buffer a beat per cycle, and
 // nothing is ever held up there: room in the frame buffer is taken before a frame is begun. What
-// fails is dropped at the frame buffer and reported.
+// fails is dropped at the frame buffer and reported. A request that is stale, because its queue pair
+// has been sent back since it was made, is dropped where its payload would be read and where its
+// frame would begin.
 `include "streams.svh"
 `include "layouts.svh"
 `include "tx.svh"
@@ -67,6 +69,11 @@ module rnic_tx #(
   output logic                             m_axis_tx_tvalid,
   input  logic                             m_axis_tx_tready,
 
+  // Epochs of queue pairs, as the requester changes them
+  input  logic                             epoch_en,
+  input  logic [15:0]                      epoch_qpn,
+  input  logic [2:0]                       epoch,
+
   // Context reset (QpInit) and drain
   input  logic [QP_INIT_W-1:0]             init_data,
   input  logic                             init_valid,
@@ -86,6 +93,7 @@ module rnic_tx #(
   output logic                             ev_tx_bytes_en,
   output logic [6:0]                       ev_tx_bytes,
   output logic                             ev_aborted,
+  output logic [1:0]                       ev_stale,
   output logic                             ev_dma_error,
   output logic                             ev_ack,
   output logic                             ev_rnr_nak,
@@ -179,11 +187,14 @@ module rnic_tx #(
   );
 
   // Ask the host
-  logic [15:0]              early_qpn;
+  logic [TX_TICKET_W-1:0]   early_ticket;
   logic [1:0]               early_bits;
+  logic                     early_old;
   logic                     early_set_en;
-  logic [1:0]               early_set_bits;
+  logic                     early_wipe_en;
   logic [1:0]               late_early_bits;
+  tx_ticket_t               asking;
+  logic [2:0]               asking_epoch;
   logic [$clog2(LINES):0]   line_room;
   logic                     reserve_en;
   logic [6:0]               reserve_lines;
@@ -197,10 +208,12 @@ module rnic_tx #(
     .s_rsp_user      (rsp_user),
     .s_rsp_valid     (rsp_valid),
     .s_rsp_ready     (rsp_ready),
-    .poison_qpn      (early_qpn),
+    .poison_ticket   (early_ticket),
     .poison          (early_bits | late_early_bits),
+    .poison_old      (early_old),
     .poison_set_en   (early_set_en),
-    .poison_set_bits (early_set_bits),
+    .poison_wipe_en  (early_wipe_en),
+    .epoch           (asking_epoch),
     .m_dma_data      (m_dma_data[1]),
     .m_dma_valid     (m_dma_valid[1]),
     .m_dma_ready     (m_dma_ready[1]),
@@ -323,6 +336,7 @@ module rnic_tx #(
   logic                   frame_end_en;
   logic                   frame_end_drop;
   logic [6:0]             frame_end_beats;
+  logic [TX_TICKET_W-1:0] frame_end_ticket;
 
   rnic_tx_steps #(.ROOM_W(ROOM_W)) u_steps (
     .clk, .rst,
@@ -371,16 +385,18 @@ module rnic_tx #(
     .m_cover       (beat_cover),
     .m_end_en      (frame_end_en),
     .m_end_drop    (frame_end_drop),
-    .m_end_beats   (frame_end_beats)
+    .m_end_beats   (frame_end_beats),
+    .m_end_ticket  (frame_end_ticket)
   );
 
   // Judge. The early table stops reads behind a failed check, the late one stops frames in order:
   // a packet in front of the failed one must still leave.
-  logic [15:0] late_qpn;
-  logic [1:0]  late_bits;
-  logic        late_set_en;
-  logic [1:0]  late_set_bits;
-  logic [1:0]  early_unused;
+  logic [TX_TICKET_W-1:0] late_ticket;
+  logic [1:0]             late_bits;
+  logic                   late_old;
+  logic                   late_set_en;
+  logic                   late_wipe_en;
+  logic [1:0]             early_unused;
 
   rnic_tx_verdict u_verdict (
     .clk, .rst,
@@ -389,16 +405,18 @@ module rnic_tx #(
     .end_bad,
     .end_en,
     .end_drop,
-    .poison_qpn      (late_qpn),
+    .poison_ticket   (late_ticket),
     .poison          (late_bits),
+    .poison_old      (late_old),
     .poison_set_en   (late_set_en),
-    .poison_set_bits (late_set_bits),
+    .poison_wipe_en  (late_wipe_en),
     .result_room,
     .results_empty,
     .m_result_data,
     .m_result_valid,
     .m_result_ready,
     .ev_aborted,
+    .ev_stale        (ev_stale[0]),
     .ev_dma_error,
     .ev_ack,
     .ev_rnr_nak,
@@ -409,35 +427,52 @@ module rnic_tx #(
   logic     clear_en;
 
   assign init       = init_data;
-  assign init_ready = !early_set_en && !late_set_en;
+  assign init_ready = !early_set_en && !early_wipe_en && !late_set_en && !late_wipe_en;
   assign clear_en   = init_valid && init_ready
                       && (init.op == QP_INIT_OP_CREATE || init.op == QP_INIT_OP_RTS
                           || init.op == QP_INIT_OP_DESTROY);
 
   rnic_tx_poison #(.QP_COUNT(QP_COUNT)) u_early (
     .clk,
-    .rd_a_qpn  (early_qpn),
-    .rd_a_bits (early_bits),
-    .rd_b_qpn  (16'd0),
-    .rd_b_bits (early_unused),
-    .set_en    (early_set_en),
-    .set_qpn   (early_qpn),
-    .set_bits  (early_set_bits),
+    .rd_a_ticket (early_ticket),
+    .rd_a_bits   (early_bits),
+    .rd_a_old    (early_old),
+    .rd_b_ticket ({TX_TICKET_W{1'b0}}),
+    .rd_b_bits   (early_unused),
+    .set_en      (early_set_en),
+    .wipe_en     (early_wipe_en),
     .clear_en,
-    .clear_qpn (init.qpn)
+    .clear_qpn   (init.qpn)
   );
 
   rnic_tx_poison #(.QP_COUNT(QP_COUNT)) u_late (
     .clk,
-    .rd_a_qpn  (late_qpn),
-    .rd_a_bits (late_bits),
-    .rd_b_qpn  (early_qpn),
-    .rd_b_bits (late_early_bits),
-    .set_en    (late_set_en),
-    .set_qpn   (late_qpn),
-    .set_bits  (late_set_bits),
+    .rd_a_ticket (late_ticket),
+    .rd_a_bits   (late_bits),
+    .rd_a_old    (late_old),
+    .rd_b_ticket (early_ticket),
+    .rd_b_bits   (late_early_bits),
+    .set_en      (late_set_en),
+    .wipe_en     (late_wipe_en),
     .clear_en,
-    .clear_qpn (init.qpn)
+    .clear_qpn   (init.qpn)
+  );
+
+  // What is stale, where payload is asked for and where a frame begins
+  logic [15:0] begin_qpn;
+  logic [2:0]  begin_epoch;
+
+  assign asking = early_ticket;
+
+  rnic_tx_epochs #(.QP_COUNT(QP_COUNT)) u_epochs (
+    .clk,
+    .epoch_en,
+    .epoch_qpn,
+    .epoch,
+    .rd_a_qpn   (asking.qpn),
+    .rd_a_epoch (asking_epoch),
+    .rd_b_qpn   (begin_qpn),
+    .rd_b_epoch (begin_epoch)
   );
 
   // Seal and send
@@ -465,8 +500,11 @@ module rnic_tx #(
     .end_en      (frame_end_en),
     .end_drop    (frame_end_drop),
     .end_beats   (frame_end_beats),
+    .end_ticket  (frame_end_ticket),
     .s_beat      (sealed),
     .s_beat_en   (sealed_en),
+    .epoch_qpn   (begin_qpn),
+    .epoch       (begin_epoch),
     .m_axis_tx_tdata,
     .m_axis_tx_tkeep,
     .m_axis_tx_tlast,
@@ -474,7 +512,8 @@ module rnic_tx #(
     .m_axis_tx_tready,
     .ev_packet   (ev_tx_packet),
     .ev_bytes_en (ev_tx_bytes_en),
-    .ev_bytes    (ev_tx_bytes)
+    .ev_bytes    (ev_tx_bytes),
+    .ev_stale    (ev_stale[1])
   );
 
   // A packet has left when its frame is in the buffer, six cycles after its last step was merged.

@@ -40,7 +40,8 @@ module rnic_tx_align (
   output logic [5:0]           m_cover,
   output logic                 m_end_en,
   output logic                 m_end_drop,
-  output logic [6:0]           m_end_beats
+  output logic [6:0]           m_end_beats,
+  output logic [TX_TICKET_W-1:0] m_end_ticket
 );
 
   // Rotate
@@ -142,6 +143,7 @@ module rnic_tx_align (
     m_end_en    <= step_en_q && step_q.emit && step_q.last;
     m_end_drop  <= end_drop;
     m_end_beats <= step_q.beats;
+    m_end_ticket <= step_q.ticket;
     if (step_en_q) begin
       start_q <= (step_q.start || start_q) && !step_q.emit;
       if (step_q.start) begin

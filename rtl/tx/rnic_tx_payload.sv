@@ -2,7 +2,8 @@
 //
 // One segment per cycle while each is one host read; one that crosses a 4 KiB boundary takes two.
 // Room in the landing buffer is taken before the read is asked for. A segment that failed, the rest
-// of its packet, and later packets of its queue pair ask for nothing and go on marked bad.
+// of its packet, and later packets of its queue pair ask for nothing and go on marked bad. So does a
+// request whose queue pair has been sent back since it was made: it will be sent again.
 `include "streams.svh"
 `include "codes.svh"
 `include "wire.svh"
@@ -20,11 +21,15 @@ module rnic_tx_payload #(
   input  logic                      s_rsp_valid,
   output logic                      s_rsp_ready,
 
-  // Poison of the segment's queue pair, and setting it
-  output logic [15:0]               poison_qpn,
+  // Poison of the segment's queue pair, setting it, and wiping that of an earlier epoch
+  output logic [TX_TICKET_W-1:0]    poison_ticket,
   input  logic [1:0]                poison,
+  input  logic                      poison_old,
   output logic                      poison_set_en,
-  output logic [1:0]                poison_set_bits,
+  output logic                      poison_wipe_en,
+
+  // The epoch that the queue pair is in
+  input  logic [2:0]                epoch,
 
   // Host reads, and room for their lines
   output logic [DMA_READ_REQ_W-1:0] m_dma_data,
@@ -70,29 +75,37 @@ module rnic_tx_payload #(
     first_ticket.local_op = pkt.local_op;
     first_ticket.response = pkt.response;
     first_ticket.psn      = pkt.psn;
+    first_ticket.epoch    = pkt.epoch;
     first_ticket.msg_idx  = pkt.msg_idx;
     first_ticket.qpn      = pkt.qpn;
   end
 
-  assign ticket     = pkt.first ? first_ticket : ticket_q;
-  assign poison_qpn = ticket.qpn;
+  assign ticket        = pkt.first ? first_ticket : ticket_q;
+  assign poison_ticket = ticket;
 
-  // What becomes of the segment; one that is refused poisons those behind it in its packet, too
+  // What becomes of the segment; one that is refused poisons those behind it in its packet, too. A
+  // local operation was done on the way here, and will not be done again: nothing stops its word.
+  logic       request;
+  logic       stale;
+  logic       stale_q;
   logic       poisoned;
   logic       refused;
   logic       bad;
   logic       reads;
   logic [1:0] fault;
 
-  assign poisoned = !ticket.exempt && (ticket.response ? poison[1] : poison[0]);
+  assign request  = !ticket.response && !ticket.local_op;
+  assign stale    = request && (ticket.epoch != epoch || (stale_q && !pkt.first));
+  assign poisoned = ticket.response ? poison[1] && !ticket.exempt : poison[0] && request;
   assign refused  = !rsp.ok || rsp.bus_error;
-  assign bad      = poisoned || refused;
+  assign bad      = stale || poisoned || refused;
   assign reads    = !bad && !ticket.local_op && mem.kind == SEG_KIND_KEY && mem.length != '0;
 
   always_comb begin
     fault = TX_FAULT_NONE;
-    if (rsp.bus_error) fault = TX_FAULT_BUS;
-    else if (!rsp.ok)  fault = TX_FAULT_KEY;
+    if (stale)              fault = TX_FAULT_STALE;
+    else if (rsp.bus_error) fault = TX_FAULT_BUS;
+    else if (!rsp.ok)       fault = TX_FAULT_KEY;
   end
 
   // Where it lies: with a second page the first piece ends at a page's end, so lines are whole
@@ -119,11 +132,13 @@ module rnic_tx_payload #(
   assign s_rsp_ready   = take;
   assign reserve_en    = take && reads;
 
-  assign poison_set_en   = take && refused && !poisoned && (rsp.bus_error || !ticket.again);
-  assign poison_set_bits = poison | (ticket.response ? 2'b10 : 2'b01);
+  assign poison_set_en  = take && refused && !poisoned && !stale
+                       && (rsp.bus_error || !ticket.again);
+  assign poison_wipe_en = take && request && poison_old && !stale;
 
   always_ff @(posedge clk) begin
     if (take) ticket_q <= ticket;
+    if (take) stale_q  <= stale;
   end
 
   // Up to two reads

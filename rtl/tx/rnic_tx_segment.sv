@@ -85,6 +85,11 @@ module rnic_tx_segment #(
   input  logic [15:0]              psn_rd_qpn,
   output logic [23:0]              psn_rd_data,
 
+  // Epochs of QPs, as they change: a packet of another one is stale
+  output logic                     epoch_en,
+  output logic [15:0]              epoch_qpn,
+  output logic [2:0]               epoch,
+
   // Packets that leave
   output logic                     sent_en,
   output logic [15:0]              sent_qpn,
@@ -196,6 +201,9 @@ module rnic_tx_segment #(
     .m_park_ready,
     .psn_rd_qpn,
     .psn_rd_data,
+    .epoch_en,
+    .epoch_qpn,
+    .epoch,
     .init_data,
     .init_valid,
     .init_ready,

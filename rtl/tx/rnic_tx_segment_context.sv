@@ -2,7 +2,8 @@
 //
 // The context of `s_next_qpn` is there in the next cycle, with a write of this one. One write per
 // cycle; a context reset comes first. The PSN that is published is that of the first packet that
-// was never started, whatever is being sent again.
+// was never started, whatever is being sent again. Epochs are told with every write, for the transmit
+// pipeline's copy.
 `include "codes.svh"
 `include "streams.svh"
 `include "segment.svh"
@@ -25,6 +26,11 @@ module rnic_tx_segment_context #(
   // Next PSN of a QP, two cycles after its number
   input  logic [15:0]              psn_rd_qpn,
   output logic [23:0]              psn_rd_data,
+
+  // Epochs, as they are written
+  output logic                     epoch_en,
+  output logic [15:0]              epoch_qpn,
+  output logic [2:0]               epoch,
 
   // Context of a new life
   input  logic [QP_INIT_W-1:0]     init_data,
@@ -90,5 +96,9 @@ module rnic_tx_segment_context #(
   );
 
   always_ff @(posedge clk) psn_rd_data <= psn_early;
+
+  assign epoch_en  = we;
+  assign epoch_qpn = qpn;
+  assign epoch     = wr.epoch;
 
 endmodule

@@ -63,6 +63,11 @@ module rnic_tx_segment_decide #(
   input  logic [15:0]            psn_rd_qpn,
   output logic [23:0]            psn_rd_data,
 
+  // Epochs of QPs, as they change
+  output logic                   epoch_en,
+  output logic [15:0]            epoch_qpn,
+  output logic [2:0]             epoch,
+
   // Context of a new life
   input  logic [QP_INIT_W-1:0]   init_data,
   input  logic                   init_valid,
@@ -106,6 +111,9 @@ module rnic_tx_segment_decide #(
     .write_context (wr_ctx),
     .psn_rd_qpn,
     .psn_rd_data,
+    .epoch_en,
+    .epoch_qpn,
+    .epoch,
     .init_data,
     .init_valid,
     .init_zero,
@@ -402,6 +410,8 @@ module rnic_tx_segment_decide #(
       ctx_d.want     = block.sq_tail;
       ctx_d.psn      = block.psn;
     end
+    // What is still on its way out will be sent again.
+    if (verdict == REWIND) ctx_d.epoch = ctx.epoch + 3'd1;
     if (verdict == TO_HIGH) begin
       ctx_d.resuming = 1'b0;
       ctx_d.reads    = ctx.high_reads;

@@ -102,7 +102,6 @@ module rnic_tx_segment_walk #(
   output logic                     done
 );
 
-  localparam int ACK_EVERY  = 64;
   localparam int KICKS      = 8;
   localparam int KICKS_MOST = 4;  // then the state of four more may be on its way
 
@@ -194,7 +193,8 @@ module rnic_tx_segment_walk #(
   logic [12:0] packet_left_q; // bytes of it that have no beat yet
   logic        ends_q;        // the packet is the last of the message
   logic [23:0] psn_q;
-  logic [5:0]  unacked_q;     // packets since the last one with AckReq
+  logic [5:0]  count_q;       // packets of the message before this one, modulo 64
+  logic        asks_ack;
   logic        abort_q;
   logic [3:0]  sges_q;        // SGEs of a read that were written
   logic [31:0] seek_q;        // bytes of SGEs to pass over
@@ -286,7 +286,7 @@ module rnic_tx_segment_walk #(
         packet_q      <= after > 32'(mtu) ? mtu : after[12:0];
         packet_left_q <= after > 32'(mtu) ? mtu : after[12:0];
         ends_q        <= after <= 32'(mtu);
-        unacked_q     <= unacked_q + 1'b1;
+        count_q       <= count_q + 1'b1;
       end
     end
     if (sge_write_en) sges_q <= sges_q + 1'b1;
@@ -304,7 +304,7 @@ module rnic_tx_segment_walk #(
       packet_left_q <= in_length > 32'(in_mtu) ? in_mtu : in_length[12:0];
       ends_q        <= in_length <= 32'(in_mtu);
       psn_q         <= job_in.psn + job_in.skip;
-      unacked_q     <= job_in.skip[5:0];
+      count_q       <= job_in.skip[5:0];
       sges_q        <= '0;
     end
   end
@@ -315,10 +315,21 @@ module rnic_tx_segment_walk #(
   logic [7:0]  flags;
   logic [31:0] read_skip;
   tx_packet_t  pkt;
+  seg_context_t after_it;
   logic [TX_PACKET_W-1:0] pkt_q;
+
+  // Every 64 KiB, so that the answer comes within the shortest timeouts; at least every 64 packets.
+  always_comb begin
+    case (job_q.path_mtu)
+      MTU_BYTES_4096: asks_ack = &count_q[3:0];
+      MTU_BYTES_2048: asks_ack = &count_q[4:0];
+      default:        asks_ack = &count_q;
+    endcase
+  end
 
   assign flags     = wqe.flags;
   assign read_skip = wqe.length - left_q;
+  assign after_it  = job_q.context_after;
 
   rnic_tx_segment_opcode u_opcode (
     .wr_op  (wqe.opcode),
@@ -334,6 +345,7 @@ module rnic_tx_segment_walk #(
     pkt.local_op    = is_local;
     pkt.qpn         = job_q.qpn;
     pkt.msg_idx     = job_q.msg_idx;
+    pkt.epoch       = after_it.epoch;
     pkt.opcode      = is_local ? '0 : data_opcode;
     pkt.psn         = psn_q;
     pkt.ack_req     = is_read || (is_data && ends_q);
@@ -349,7 +361,7 @@ module rnic_tx_segment_walk #(
     if (is_data) begin
       pkt.first       = starts_q;
       pkt.last        = piece_ends_packet;
-      pkt.ack_req     = ends_q || unacked_q == 6'(ACK_EVERY - 1);
+      pkt.ack_req     = ends_q || asks_ack;
       pkt.solicited   = ends_q && wqe.opcode != WR_OP_WRITE && flags[WQE_FLAG_SOLICITED_B];
       pkt.payload_len = packet_q;
       pkt.inline_slot = job_q.slot;
@@ -441,13 +453,11 @@ module rnic_tx_segment_walk #(
 
   // The rest of the message
 
-  seg_context_t after_it;
   seg_context_t back;
   seg_yield_t   yield;
   logic [23:0]  sent_by;
   logic         sent_before;   // the packet of `psn_q`
 
-  assign after_it    = job_q.context_after;
   assign sent_by     = psn_q - job_q.sent;
   assign sent_before = sent_by[23];
 

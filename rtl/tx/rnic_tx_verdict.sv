@@ -3,8 +3,9 @@
 // A packet that failed poisons its queue pair; later packets of it are dropped without a word,
 // so that no acknowledge passes a response that was not sent; the NAK for it, and CNPs, go. The
 // failed packet, and every local operation, leave a result. A response of a read that was answered
-// before may find its key taken back since: it is dropped, nothing else. `drop` answers in the same
-// cycle. The rest of the pipeline starts a packet only while `result_room` is up.
+// before may find its key taken back since: it is dropped, nothing else. So is a request that is
+// stale, because it will be sent again. `drop` answers in the same cycle. The rest of the pipeline
+// starts a packet only while `result_room` is up.
 `include "streams.svh"
 `include "codes.svh"
 `include "tx.svh"
@@ -22,10 +23,11 @@ module rnic_tx_verdict (
   output logic                   end_drop,
 
   // Poison of its queue pair
-  output logic [15:0]            poison_qpn,
+  output logic [TX_TICKET_W-1:0] poison_ticket,
   input  logic [1:0]             poison,
+  input  logic                   poison_old,
   output logic                   poison_set_en,
-  output logic [1:0]             poison_set_bits,
+  output logic                   poison_wipe_en,
 
   // Results
   output logic                   result_room,
@@ -36,6 +38,7 @@ module rnic_tx_verdict (
 
   // Statistics
   output logic                   ev_aborted,
+  output logic                   ev_stale,
   output logic                   ev_dma_error,
   output logic                   ev_ack,
   output logic                   ev_rnr_nak,
@@ -47,6 +50,8 @@ module rnic_tx_verdict (
 
   tx_ticket_t ticket;
   tx_result_t result;
+  logic       request;
+  logic       stale;
   logic       poisoned;
   logic       fails;        // and somebody is told
   logic       report;
@@ -54,15 +59,17 @@ module rnic_tx_verdict (
 
   logic [$clog2(DEPTH):0] waiting;
 
-  assign ticket     = end_ticket;
-  assign poison_qpn = ticket.qpn;
-  assign poisoned   = !ticket.exempt && (ticket.response ? poison[1] : poison[0]);
+  assign ticket        = end_ticket;
+  assign poison_ticket = end_ticket;
+  assign request    = !ticket.response && !ticket.local_op;
+  assign stale      = request && end_bad && end_fault == TX_FAULT_STALE;
+  assign poisoned   = ticket.response ? poison[1] && !ticket.exempt : poison[0] && request;
   assign end_drop   = end_bad || poisoned;
-  assign fails      = end_bad && !(ticket.again && end_fault == TX_FAULT_KEY);
+  assign fails      = end_bad && !stale && !(ticket.again && end_fault == TX_FAULT_KEY);
   assign report     = end_en && !poisoned && (fails || ticket.local_op);
 
-  assign poison_set_en   = end_en && fails && !poisoned;
-  assign poison_set_bits = poison | (ticket.response ? 2'b10 : 2'b01);
+  assign poison_set_en  = end_en && fails && !poisoned;
+  assign poison_wipe_en = end_en && request && poison_old && !stale;
 
   always_comb begin
     result.status = CQE_STATUS_SUCCESS;
@@ -91,7 +98,8 @@ module rnic_tx_verdict (
   assign result_room   = waiting < ($clog2(DEPTH) + 1)'(DEPTH - SLACK);
   assign results_empty = waiting == '0;
 
-  assign ev_aborted   = end_en && end_drop;
+  assign ev_aborted   = end_en && end_drop && !stale;
+  assign ev_stale     = end_en && stale;
   assign ev_dma_error = end_en && end_bad && end_fault == TX_FAULT_BUS;
   assign ev_ack       = end_en && !end_drop && ticket.ack_class == TX_CLASS_ACK;
   assign ev_rnr_nak   = end_en && !end_drop && ticket.ack_class == TX_CLASS_RNR;

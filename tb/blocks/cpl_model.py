@@ -116,7 +116,10 @@ class Qp:
     una: int = 0
     start: int = 0
     refused: tuple[CqeStatus, int] | None = None
-    unsent: dict[int, CqeStatus] = field(default_factory=dict)
+    unsent: tuple[int, CqeStatus] | None = None
+    """The oldest message of which a packet could not be sent."""
+    local_failed: int | None = None
+    """The first local operation that failed; behind it nothing counts."""
     failed: tuple[CqeStatus, int] | None = None
     errors: list[CqeStatus] = field(default_factory=list)
     dead: bool = False
@@ -282,9 +285,7 @@ class Qp:
 
     def _return(self, back: bool) -> None:
         self.returning = self.returning or back
-        self.retire()
-        if back and self.retired < len(self.messages) and not self.failed and not self.dead:
-            self.rewinds += 1
+        self.retire(back)
 
     def timeout(self) -> None:
         """The ACK timer ran out; nothing that was sent again was lost if nothing was."""
@@ -305,30 +306,42 @@ class Qp:
 
     def local(self, index: int, status: CqeStatus) -> None:
         """A local operation ended."""
-        self.messages[index].local_done = True
-        if status != CqeStatus.SUCCESS:
-            self.unsent.setdefault(index, status)
+        if self.local_failed is None and status == CqeStatus.SUCCESS:
+            self.messages[index].local_done = True
+        elif self.local_failed is None:
+            self.local_failed = index
         self.retire()
 
     def cannot_send(self, index: int, status: CqeStatus) -> None:
-        """A packet of a message could not be sent."""
-        self.unsent.setdefault(index, status)
-        self.retire()
+        """A packet of a message could not be sent.
+
+        Of one that was acknowledged it was not needed; but what was behind it was dropped, and is
+        sent again for free.
+        """
+        gone = index < self.retired
+        if not gone and (not self.unsent or index < self.unsent[0]):
+            self.unsent = (index, status)
+        self.retire(free=gone)
 
     def flush(self) -> None:
         """The queue pair is in ERR, and nothing of it is written any more."""
         self.dead = True
         self.retire()
 
-    def retire(self) -> None:
-        """End what can be ended, oldest first."""
+    def retire(self, back: bool = False, free: bool = False) -> None:
+        """End what can be ended, oldest first; then go back if there is a reason."""
         while self.retired < len(self.messages):
             message = self.messages[self.retired]
             end = self._end_of(message)
             if end is None:
-                return
+                break
+            if self.unsent and self.unsent[0] == message.index:
+                self.unsent, free = None, True
             self.retired += 1
             self.completions.append((message, *end))
+        some = self.retired < len(self.messages)
+        if ((back and some) or free) and not self.failed and not self.dead:
+            self.rewinds += 1
 
     def _end_of(self, message: Message) -> tuple[CqeStatus, int] | None:
         if self.dead:
@@ -338,12 +351,20 @@ class Qp:
             return None
         if message.kind == MsgKind.FLUSH:
             return CqeStatus.WR_FLUSH_ERR, 0
-        if message.index in self.unsent or message.kind == MsgKind.BAD:
-            return self._fail(self.unsent.get(message.index, message.status), 0)
-        if self._is_over(message):
+        fault = self._fault_of(message)
+        if self._is_over(message) and (message.packets or not fault):
             return CqeStatus.SUCCESS, 0
-        refused = self.refused and message.kind != MsgKind.LOCAL
-        return self._fail(*self.refused) if refused else None
+        if not fault and message.kind != MsgKind.LOCAL and self.refused:
+            return self._fail(*self.refused)
+        return self._fail(fault, 0) if fault else None
+
+    def _fault_of(self, message: Message) -> CqeStatus | None:
+        """What went wrong on this side; it counts unless every packet is acknowledged."""
+        if self.local_failed == message.index:
+            return CqeStatus.LOC_QP_OP_ERR
+        if self.unsent and self.unsent[0] == message.index:
+            return self.unsent[1]
+        return message.status if message.kind == MsgKind.BAD else None
 
     def _is_over(self, message: Message) -> bool:
         if message.kind == MsgKind.LOCAL:

@@ -159,7 +159,7 @@ class Bench:
                 "inline_slot_ready", "wqe_valid", "wqe_ready", "wqe_data", "park_valid",
                 "park_ready", "park_data", "m_rq_valid", "m_cq_valid", "m_eq_valid",
                 "s_axi_db_awready", "s_axi_db_wready", "s_axi_db_bvalid", "s_axi_db_bresp",
-                "drain_done_en", "enter_en", "leave_en", "sent_en", "read_again_en",
+                "drain_done_en", "enter_en", "leave_en", "sent_en", "read_again_en", "epoch_en",
                 *(f"ev_{event}_en" for event in EVENTS),
             )
         }  # fmt: skip
@@ -193,6 +193,8 @@ class Bench:
         self.sent: list[tuple[int, int, int]] = []
         """Packets: QP, whether of its oldest message, whether sent before."""
         self.reads_again: list[int] = []
+        self.epochs: dict[int, int] = {}
+        """Of each QP, as it was told last."""
         self.blocks: list[tuple[int, WqeBlock]] = []
         self.keep_blocks = False
         self.kicks: list[int] = []
@@ -401,6 +403,8 @@ class Bench:
             self.sent.append(
                 (int(dut.sent_qpn.value), int(dut.sent_oldest.value), int(dut.sent_again.value))
             )
+        if self._high("epoch_en"):
+            self.epochs[int(dut.epoch_qpn.value)] = int(dut.epoch.value)
         if self._high("read_again_en"):
             self.reads_again.append(int(dut.read_again_qpn.value))
         if self._high("msg_write_en"):

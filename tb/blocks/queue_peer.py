@@ -81,6 +81,9 @@ class State:
     started: int = 0  # messages that will take one
     msn: int = 0  # messages that arrived
     limit: int = 0  # newest message that the requester was told of
+    epoch: int = 0  # of the last packet
+    last_epoch: int = 0  # of the last packet on the wire
+    asked: int = 0  # returns not yet seen
 
 
 class Peer(Host):
@@ -158,6 +161,7 @@ class Peer(Host):
         if not pkt.last:
             return
         beats, state.beats = state.beats, []
+        self._epoch(pkt.qpn, state, beats)
         assert beats[0].first
         assert not any(beat.first for beat in beats[1:])
         number = self._unwrap(pkt.msg_idx, len(state.messages), 1 << 16)
@@ -168,11 +172,22 @@ class Peer(Host):
         else:
             psn = self._unwrap(beats[0].psn - state.base, state.course, SPACE)
             self._compare(state, message, psn, beats)
-            self._order(pkt.qpn, state, message, psn)
+            self._order(pkt.qpn, state, message, psn, beats[0].epoch)
             self._receive(pkt.qpn, state, message, psn)
 
     def _unwrap(self, value: int, near: int, space: int) -> int:
         return near + (value - near + space // 2) % space - space // 2
+
+    def _epoch(self, qpn: int, state: State, beats: list[TxPacket]) -> None:
+        """It changes with each return that is taken, and with nothing else."""
+        now = beats[0].epoch
+        assert all(beat.epoch == now for beat in beats)
+        steps = (now - state.epoch) % 8
+        assert steps <= state.asked, f"QP {qpn}: epoch {state.epoch} to {now}"
+        if steps:
+            state.epoch, state.asked = now, state.asked - steps
+        told = self.bench.epochs.get(qpn, 0)
+        assert (told - now) % 8 <= state.asked, f"QP {qpn}: in {told}, a packet of {now}"
 
     def _local(self, state: State, message: Sent, beats: list[TxPacket]) -> None:
         assert not message.local_seen, "a local operation was done twice"
@@ -196,17 +211,19 @@ class Peer(Host):
             payload = self.bench.inline_bytes(beats[0].inline_slot, wanted[0]["length"])
             assert payload == wanted[0]["bytes"]
 
-    def _order(self, qpn: int, state: State, message: Sent, psn: int) -> None:
+    def _order(self, qpn: int, state: State, message: Sent, psn: int, epoch: int) -> None:
         """In order, back on demand, forward over what is acknowledged."""
         if psn > state.course:
             down = self.bench.cfg[qpn].state not in (QpState.RTS, QpState.SQD)
             assert down or psn <= state.una, f"QP {qpn}: {state.course} to {psn} left out"
         if psn < state.course:
+            assert epoch != state.last_epoch, f"QP {qpn}: {psn} again in the same epoch"
             state.repeated += 1
             assert state.returns, f"QP {qpn} went back to {psn} and nobody asked"
             assert psn >= state.returns[0], f"QP {qpn}: {psn} had been acknowledged"
             state.returns.popleft()
         state.course = message.end if message.reads else psn + 1
+        state.last_epoch = epoch
         state.packets += 1
         state.quiet_since = self.bench.cycle
         self.log.append((qpn, psn, int(message.work.op)))
@@ -287,6 +304,7 @@ class Peer(Host):
         if state.tail == len(state.messages):
             return
         state.returns.append(state.una)
+        state.asked += qpn not in self.bench.rewind.queue
         self.returns += 1
         self.publish(qpn, state)
         self.bench.send_back(qpn)

@@ -514,6 +514,7 @@ async def a_new_life_knows_nothing_of_an_old_return(dut: SimHandleBase) -> None:
         qp = await peer.create(1, psn=99, path_mtu=int(Mtu.BYTES_256))
         # Said for nothing, to a queue pair that has not begun.
         bench.send_back(1)
+        peer.state[1].asked += 1
         peer.post(qp, long_write(5))
         peer.ring(qp)
         await end(bench, peer, qp)

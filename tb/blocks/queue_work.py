@@ -151,11 +151,12 @@ class Work:
             opcode = names[3]
         else:
             opcode = names[0] if number == 0 else names[2] if last else names[1]
+        every = min(64, 0x10000 // mtu)
         may_solicit = last and self.op != WrOp.WRITE
         head = {
             "opcode": opcode,
             "psn": psn,
-            "ack_req": int(last or number % 64 == 63),
+            "ack_req": int(last or number % every == every - 1),
             "solicited": int(may_solicit and bool(self.flags & WqeFlag.SOLICITED)),
             "payload_len": min(mtu, self.length - number * mtu),
         }

@@ -230,7 +230,10 @@ class Bench:
     slots: StreamSink
     ports: dict[int, Port] = field(default_factory=dict)
     seen: list[bytes] = field(default_factory=list)
+    epochs: dict[int, int] = field(default_factory=dict)
     psn: int = 0
+    base: int = field(default_factory=lambda: random.getrandbits(16))
+    """Where the numbers of messages start; they rise with the PSN."""
     _inside: bool = False
     _beats: list[Beat] = field(default_factory=list)
 
@@ -238,7 +241,7 @@ class Bench:
     async def start(cls, dut: SimHandleBase, idle: str = "none", stall: str = "none") -> Self:
         """Connect everything, reset, and fill the tables."""
         start_clock(dut)
-        quiet = ("qp_write_en", "gid_write_en", "inline_write_en", "drain_req_en")
+        quiet = ("qp_write_en", "gid_write_en", "inline_write_en", "epoch_en", "drain_req_en")
         for name in quiet:
             getattr(dut, name).value = 0
         dut.mac.value = int.from_bytes(MAC, "little")
@@ -318,6 +321,17 @@ class Bench:
     async def init_qp(self, qpn: int, op: QpInitOp = QpInitOp.CREATE) -> None:
         """Send a QpInit and wait until it was taken."""
         await self.init.send(QpInit(op=op, qpn=qpn, psn=0))
+        await self.set_epoch(qpn, 0)
+
+    async def set_epoch(self, qpn: int, epoch: int) -> None:
+        """The requester's word; packets made from now on are of this epoch."""
+        dut = self.dut
+        self.epochs[qpn] = epoch
+        dut.epoch_qpn.value = qpn
+        dut.epoch.value = epoch
+        dut.epoch_en.value = 1
+        await cycles(dut)
+        dut.epoch_en.value = 0
 
     async def set_port(self, port: Port) -> None:
         """Write a queue pair and its own address."""
@@ -374,13 +388,14 @@ class Bench:
         assert payload is not None
         values = {
             "first": 0, "last": 0, "local_op": 0, "response": int(_is_response(opcode)),
-            "qpn": qpn, "msg_idx": random.getrandbits(16), "opcode": opcode, "psn": self.psn,
+            "qpn": qpn, "msg_idx": self.psn + self.base & 0xFFFF, "opcode": opcode, "psn": self.psn,
             "solicited": random.getrandbits(1), "ack_req": random.getrandbits(1),
             "payload_len": len(payload), "reth_va": random.getrandbits(64),
             "reth_rkey": random.getrandbits(32), "reth_len": random.getrandbits(32),
             "imm": random.getrandbits(32), "syndrome": random.getrandbits(8),
             "msn": random.getrandbits(24), "swap": random.getrandbits(64),
             "compare": random.getrandbits(64), "inline_slot": 0,
+            "epoch": self.epochs.get(qpn, 0),
         } | fields  # fmt: skip
         beats = [TxPacket(**values, mem=segment) for segment in segments or [NO_MEM]]
         # Header fields count in the first beat alone.
@@ -509,7 +524,7 @@ def scramble(beat: TxPacket) -> TxPacket:
         beat, qpn=random.getrandbits(4), response=random.getrandbits(1), opcode=ACK,
         again=random.getrandbits(1), local_op=0, psn=random.getrandbits(24),
         msg_idx=random.getrandbits(16), payload_len=random.getrandbits(13),
-        reth_va=random.getrandbits(64), imm=random.getrandbits(32),
+        reth_va=random.getrandbits(64), imm=random.getrandbits(32), epoch=random.getrandbits(3),
     )  # fmt: skip
 
 

@@ -247,16 +247,23 @@ async def a_long_message_ends_when_the_queue_pair_fails(dut: SimHandleBase) -> N
 
 
 @cocotb.test()
-async def every_sixty_fourth_packet_asks_for_an_acknowledge(dut: SimHandleBase) -> None:
+@cocotb.parametrize(mtu=[Mtu.BYTES_256, Mtu.BYTES_1024, Mtu.BYTES_2048, Mtu.BYTES_4096])
+async def every_64_kib_an_acknowledge_is_asked_for(dut: SimHandleBase, mtu: Mtu) -> None:
+    """And at least every 64 packets; `Work` knows which packets that are."""
     bench = await Bench.start(dut)
     host = Host(bench)
-    qp = await host.create(1, path_mtu=int(Mtu.BYTES_256))
-    for packets in (63, 64, 65, 128, 129, 200):
+    qp = await host.create(1, path_mtu=int(mtu))
+    size = 128 << mtu
+    every = min(64, 0x10000 // size)
+    counts = (every - 1, every, every + 1, 2 * every, 2 * every + 1, 200)
+    for packets in counts:
         host.post(
-            qp, Work(op=WrOp.WRITE_IMM, sges=[(0, 256 * packets, 0)], flags=WqeFlag.SOLICITED)
+            qp, Work(op=WrOp.WRITE_IMM, sges=[(0, size * packets, 0)], flags=WqeFlag.SOLICITED)
         )
     host.ring(qp)
     await host.finish()
+    asks = sum(pkt.ack_req for _, pkt in bench.packets)
+    assert asks == sum(-(-packets // every) for packets in counts)
 
 
 @cocotb.test()

@@ -60,6 +60,11 @@ module tx_harness #(
   output logic                       m_axis_tx_valid,
   input  logic                       m_axis_tx_ready,
 
+  // Epochs
+  input  logic                       epoch_en,
+  input  logic [15:0]                epoch_qpn,
+  input  logic [2:0]                 epoch,
+
   // Context reset and drain
   input  logic [QP_INIT_W-1:0]       init_data,
   input  logic                       init_valid,
@@ -78,6 +83,7 @@ module tx_harness #(
   output logic [31:0]                packets_q,
   output logic [31:0]                bytes_q,
   output logic [31:0]                aborted_q,
+  output logic [31:0]                stale_q,
   output logic [31:0]                dma_errors_q,
   output logic [31:0]                acks_q,
   output logic [31:0]                rnr_naks_q,
@@ -134,6 +140,7 @@ module tx_harness #(
   logic       ev_tx_bytes_en;
   logic [6:0] ev_tx_bytes;
   logic       ev_aborted;
+  logic [1:0] ev_stale;
   logic       ev_dma_error;
   logic       ev_ack;
   logic       ev_rnr_nak;
@@ -143,6 +150,7 @@ module tx_harness #(
     packets_q    <= packets_q + 32'(ev_tx_packet);
     bytes_q      <= bytes_q + (ev_tx_bytes_en ? 32'(ev_tx_bytes) : 32'd0);
     aborted_q    <= aborted_q + 32'(ev_aborted);
+    stale_q      <= stale_q + 32'(ev_stale[0]) + 32'(ev_stale[1]);
     dma_errors_q <= dma_errors_q + 32'(ev_dma_error);
     acks_q       <= acks_q + 32'(ev_ack);
     rnr_naks_q   <= rnr_naks_q + 32'(ev_rnr_nak);
@@ -151,6 +159,7 @@ module tx_harness #(
       packets_q    <= '0;
       bytes_q      <= '0;
       aborted_q    <= '0;
+      stale_q      <= '0;
       dma_errors_q <= '0;
       acks_q       <= '0;
       rnr_naks_q   <= '0;
@@ -195,6 +204,9 @@ module tx_harness #(
     .m_axis_tx_tlast   (m_axis_tx_last),
     .m_axis_tx_tvalid  (m_axis_tx_valid),
     .m_axis_tx_tready  (m_axis_tx_ready),
+    .epoch_en,
+    .epoch_qpn,
+    .epoch,
     .init_data,
     .init_valid,
     .init_ready,
@@ -209,6 +221,7 @@ module tx_harness #(
     .ev_tx_bytes_en,
     .ev_tx_bytes,
     .ev_aborted,
+    .ev_stale,
     .ev_dma_error,
     .ev_ack,
     .ev_rnr_nak,

@@ -34,6 +34,7 @@ class Pair:
             for number, side in enumerate("ab")
         }
         ends = {side: StreamEnd(dut, f"{side}_m_axis_tx", f"{side}_s_axis_rx") for side in "ab"}
+        self.ends = ends
         self.link = Link(dut.clk, ends["a"], ends["b"], seed=seed, **link)
 
     @classmethod

@@ -117,6 +117,8 @@ class Audit:
         stats, (out, into) = self.stats[host.name], self._ways(host)
         link = self.world.pair.link
         sent = {"ab": link.ab, "ba": link.ba}[out].sent
+        # What was made in vain has not been on the wire.
+        again = stats["RETRANSMISSIONS"] - stats[f"DROP {DropReason.NONE.name}"]
         asked = sum(flow.counts["retransmitted"] for flow in self._flows(host, responder=False))
         wire = Counter[str]()
         for flow in self._flows(host, responder=True):
@@ -125,7 +127,6 @@ class Audit:
             "TX_RDMA_PACKETS": sent,
             "TX_NAKS": wire["naks"],
             "TX_RNR_NAKS": wire["rnr naks"],
-            "RETRANSMISSIONS": asked,
             "TX_CNPS": self.env.frames.cnps_sent[out],
         }
         # A blemish may be a mark of another kind; not everything had room, or somebody to look.
@@ -134,6 +135,8 @@ class Audit:
             expected["ECN_MARKED"] = self.env.frames.marked[into]
             expected["RX_CNPS"] = self.env.frames.cnps_came[into]
         wrong = {name: (stats[name], n) for name, n in expected.items() if stats[name] != n}
+        if again != asked:
+            wrong["RETRANSMISSIONS less TX_STALE"] = (again, asked)
         never = set(NEVER_COUNTED) - set(DOOMED_COUNTS if self.env.doomed else ())
         if self.env.coverage.keys_went and not self.knobs.healthy:
             never.discard(Stat.TX_ABORTED)  # a READ may be repeated behind the end of its key

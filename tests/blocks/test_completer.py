@@ -31,6 +31,10 @@ def test_completer(sim: Sim) -> None:
     sim.run("rnic_completer", tests="tb.blocks.cpl_rules", params=SMALL, env=env)
 
 
+def test_completer_unsent(sim: Sim) -> None:
+    sim.run("rnic_completer", tests="tb.blocks.cpl_unsent", params=SMALL)
+
+
 @pytest.mark.simulators("verilator")
 def test_completer_rate(sim: Sim) -> None:
     sim.run("rnic_completer", tests="tb.blocks.cpl_rate", params=SMALL)

@@ -23,11 +23,16 @@ SMOKE = "|".join(
         "local_operations",
         "soup/latency=0/stall=half",
         "reset_in_mid_packet/wait=(20|71)",
+        "a_stale_request",
+        "stale_frames_do_not_begin/stall=half",
+        "poison_ends",
+        "a_failed_local",
+        "going_back.*latency=60/stall=none",
     )
 )
 
 
-@pytest.mark.parametrize("tests", ["tx_frames", "tx_faults"])
+@pytest.mark.parametrize("tests", ["tx_frames", "tx_faults", "tx_stale"])
 def test_tx(sim: Sim, tests: str) -> None:
     env = {"COCOTB_TEST_FILTER": SMOKE} if sim.simulator == "icarus" else {}
     sim.run("tx_harness", tests=f"tb.blocks.{tests}", sources=HARNESS, env=env)

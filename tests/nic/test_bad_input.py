@@ -9,7 +9,8 @@ from tb.sim import Sim
 
 @pytest.mark.simulators("verilator")
 @pytest.mark.parametrize(
-    "subject", ["bad_admin", "bad_work", "bad_frames", "late_repeats", "states", "notices"]
+    "subject",
+    ["bad_admin", "bad_work", "bad_frames", "late_failures", "late_repeats", "states", "notices"],
 )
 def test_bad_input(sim: Sim, subject: str) -> None:
     sim.run("rnic_pair", tests=f"tb.nic.{subject}", sources=["tb/hdl/rnic_pair.sv"])
