@@ -25,7 +25,7 @@ PMTU, MTU_CODE = 1024, 3
 BEATS = 17
 """Beats of a full frame."""
 TIMEOUT_CODE = 2
-"""16.4 microseconds: eight times what 64 packets take, which share an acknowledge."""
+"""16.4 microseconds: nearly four times what 64 packets take, which share an acknowledge."""
 DELAY = 250
 """Cycles on the wire, each way: 200 metres."""
 
