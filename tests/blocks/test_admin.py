@@ -12,8 +12,9 @@ SMALL = {
 }  # fmt: skip
 
 
-def test_admin(sim: Sim) -> None:
-    sim.run("rnic_admin", tests="tb.blocks.admin_rules", params=SMALL)
+@pytest.mark.parametrize("subject", ["random", "rules", "states", "rings"])
+def test_admin(sim: Sim, subject: str) -> None:
+    sim.run("rnic_admin", tests=f"tb.blocks.admin_{subject}", params=SMALL)
 
 
 @pytest.mark.simulators("icarus")
