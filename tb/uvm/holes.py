@@ -18,7 +18,12 @@ CROSS = re.compile(r"cross (\S+) (\S+) (PMTU \d+) (\S+ fault) (while .+)")
 RESPECTS = 5
 DEEPEST = 3
 """Gaps in more respects than these are counted, not named."""
-IMPOSSIBLE: tuple[tuple[str, str], ...] = ()
+IMPOSSIBLE: tuple[tuple[str, str], ...] = (
+    (
+        r"(cross|fault) .*RC_SEND_(LAST|ONLY)_INV .*while draining",
+        "only queue pairs without the provider drain, and they send no invalidations",
+    ),
+)
 """Bins that no run can meet: a pattern of their names, and the reason."""
 
 Place = tuple[str, ...]

@@ -123,6 +123,8 @@ class FastRegisteredMemory(LaneSequence):
         if self.rng.random() < 0.6:
             taken = self._last(token)
             await self.transfer(taken)
+            if self.rng.random() < 0.5:
+                await self.transfer(self.write(self.rng.randint(0, 300)))
             await self.complete(taken)
         else:
             await self.complete(*used)
