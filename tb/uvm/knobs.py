@@ -92,7 +92,8 @@ class Knobs:
             atomics=draw("atomics").random() < 0.7 or taste == "atomics",
             raw_qps=draw("raw").choice([0, 0, 1, 2, 4]) + 2 * (taste in RAW_TASTES),
             taste=taste,
-            timeout=draw("timeout").randint(*TIMEOUT_CODES),
+            # Without faults nothing may be repeated, however long the wire is busy with others.
+            timeout=draw("timeout").randint(*TIMEOUT_CODES) + 3 * (faults == "none"),
             read_latency=draw("read").randint(0, 250) if slow < 0.7 else 0,
             write_latency=draw("write").randint(0, 250) if slow < 0.7 else 0,
             stall=stall,
