@@ -22,10 +22,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave the slow tests out, unless they are asked for by option or by mark."""
     if config.getoption("--slow") or "slow" in (config.getoption("-m") or ""):
         return
-    slow = [item for item in items if item.get_closest_marker("slow")]
+    slow = [item for item in items if item.get_closest_marker("slow") or slow_here(item)]
     if slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]
+
+
+def slow_here(item: pytest.Item) -> bool:
+    """A test that is slow on its simulator."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return any(params.get("simulator") in mark.args for mark in item.iter_markers("slow_on"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -428,7 +428,7 @@ async def indices_and_numbers_wrap_while_it_repeats(dut: SimHandleBase) -> None:
         await bench.until(lambda: not qp.posted and not qp.beats, what=peer.left())
         await bench.until(lambda: peer.state[1].course == qp.producer, what=peer.left())
         peer.acknowledge(1, qp.producer)
-    peer.auto, peer.loss, peer.rnr, peer.spurious, peer.patience = True, 0.05, 0.02, 0.002, 400
+    peer.auto, peer.loss, peer.rnr, peer.spurious, peer.patience = True, 0.15, 0.05, 0.01, 400
     repeated = peer.state[1].repeated
     while qp.producer < 0x1_0000 + 200:
         work = random_work(bench.rng, qp.mtu, qp.producer, 1500)

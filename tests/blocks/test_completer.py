@@ -40,6 +40,7 @@ def test_completer_rate(sim: Sim) -> None:
     sim.run("rnic_completer", tests="tb.blocks.cpl_rate", params=SMALL)
 
 
+@pytest.mark.slow_on("icarus")
 def test_completer_credits(sim: Sim) -> None:
     """What answers tell about the peer's receive WQEs."""
     sim.run("rnic_completer", tests="tb.blocks.cpl_credits", params=SMALL)
@@ -68,7 +69,7 @@ def test_completer_recovery(sim: Sim) -> None:
     sim.run("rnic_completer", tests="tb.blocks.cpl_recovery", params=SMALL, env=env)
 
 
-@pytest.mark.parametrize("qps", [4, 16])
+@pytest.mark.parametrize("qps", [4, pytest.param(16, marks=pytest.mark.slow)])
 def test_timer(sim: Sim, qps: int) -> None:
     """The ACK and the RNR timer alone."""
     sim.run("rnic_cpl_timer", tests="tb.blocks.cpl_timer", params={"QP_COUNT": qps})

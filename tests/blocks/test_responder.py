@@ -6,8 +6,20 @@ import pytest
 
 from tb.sim import Sim
 
+SLOW_ON_ICARUS = pytest.mark.slow_on("icarus")
 
-@pytest.mark.parametrize("rules", ["random", "rules", "rates", "repeats", "waits", "credits"])
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "random",
+        "rules",
+        "rates",
+        "repeats",
+        pytest.param("waits", marks=SLOW_ON_ICARUS),
+        pytest.param("credits", marks=SLOW_ON_ICARUS),
+    ],
+)
 def test_responder(sim: Sim, rules: str) -> None:
     params = {"QP_COUNT": 8, "SRQ_COUNT": 2}
     sim.run("rnic_responder", tests=f"tb.blocks.rsp_{rules}", params=params)

@@ -6,10 +6,20 @@ import pytest
 
 from tb.sim import Sim
 
+SLOW_ON_ICARUS = pytest.mark.slow_on("icarus")
+
 
 @pytest.mark.parametrize(
     "module",
-    ["rx_frames", "rx_drops", "rx_congestion", "rx_moves", "rx_atomic", "rx_dead", "rx_flow"],
+    [
+        "rx_frames",
+        "rx_drops",
+        "rx_congestion",
+        pytest.param("rx_moves", marks=SLOW_ON_ICARUS),
+        pytest.param("rx_atomic", marks=SLOW_ON_ICARUS),
+        "rx_dead",
+        pytest.param("rx_flow", marks=SLOW_ON_ICARUS),
+    ],
 )
 def test_rx(sim: Sim, module: str) -> None:
     sim.run("rnic_rx", tests=f"tb.blocks.{module}")

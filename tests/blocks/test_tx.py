@@ -32,7 +32,10 @@ SMOKE = "|".join(
 )
 
 
-@pytest.mark.parametrize("tests", ["tx_frames", "tx_faults", "tx_stale"])
+@pytest.mark.parametrize(
+    "tests",
+    ["tx_frames", "tx_faults", pytest.param("tx_stale", marks=pytest.mark.slow_on("icarus"))],
+)
 def test_tx(sim: Sim, tests: str) -> None:
     env = {"COCOTB_TEST_FILTER": SMOKE} if sim.simulator == "icarus" else {}
     sim.run("tx_harness", tests=f"tb.blocks.{tests}", sources=HARNESS, env=env)
