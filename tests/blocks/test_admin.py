@@ -12,7 +12,10 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("subject", ["random", "rules", "states", "rings"])
+@pytest.mark.parametrize(
+    "subject",
+    ["random", "rules", pytest.param("states", marks=pytest.mark.slow_on("icarus")), "rings"],
+)
 def test_admin(sim: Sim, subject: str) -> None:
     sim.run("rnic_admin", tests=f"tb.blocks.admin_{subject}", params=SMALL)
 

@@ -69,6 +69,7 @@ def test_completer_recovery(sim: Sim) -> None:
     sim.run("rnic_completer", tests="tb.blocks.cpl_recovery", params=SMALL, env=env)
 
 
+@pytest.mark.slow_on("icarus")
 @pytest.mark.parametrize("qps", [4, pytest.param(16, marks=pytest.mark.slow)])
 def test_timer(sim: Sim, qps: int) -> None:
     """The ACK and the RNR timer alone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from spec import registers
 from tb.sim import Sim
 
@@ -10,6 +12,7 @@ def test_cnp(sim: Sim) -> None:
     sim.run("rnic_cnp", tests="tb.blocks.cnp", params={"QP_COUNT": 16, "US_CYCLES": 10})
 
 
+@pytest.mark.slow_on("icarus")
 def test_dcqcn(sim: Sim) -> None:
     sim.run(
         "rnic_dcqcn",

@@ -7,7 +7,7 @@ import pytest
 from tb.sim import Sim
 
 
-@pytest.mark.parametrize("lines", [256, 16])
+@pytest.mark.parametrize("lines", [pytest.param(256, marks=pytest.mark.slow_on("icarus")), 16])
 def test_mem(sim: Sim, lines: int) -> None:
     """A small cache replaces lines all the time; the rates are those of the real one."""
     sim.run(

@@ -30,6 +30,7 @@ def test_queue_rate(sim: Sim) -> None:
     sim.run("send_path", tests="tb.blocks.queue_rate", sources=TOP, params=params)
 
 
+@pytest.mark.slow_on("icarus")
 def test_queue_traffic(sim: Sim) -> None:
     """Random work through queue and requester."""
     params = {"QP_COUNT": 16, "MSG_DEPTH": 8}
@@ -60,6 +61,7 @@ def test_queue_rewind_wrap(sim: Sim) -> None:
     sim.run("send_path", tests="tb.blocks.queue_rewind", sources=TOP, params=params, env=env)
 
 
+@pytest.mark.slow_on("verilator")
 def test_queue_rewind(sim: Sim) -> None:
     """Going back, turns, and random work over a bad wire."""
     some = SMOKE_REWIND if sim.simulator == "icarus" else f"^(?!.*{LONG_REWIND})"

@@ -12,9 +12,9 @@ SLOW_ON_ICARUS = pytest.mark.slow_on("icarus")
 @pytest.mark.parametrize(
     "rules",
     [
-        "random",
+        pytest.param("random", marks=SLOW_ON_ICARUS),
         "rules",
-        "rates",
+        pytest.param("rates", marks=SLOW_ON_ICARUS),
         "repeats",
         pytest.param("waits", marks=SLOW_ON_ICARUS),
         pytest.param("credits", marks=SLOW_ON_ICARUS),

@@ -16,7 +16,7 @@ SLOW_ON_ICARUS = pytest.mark.slow_on("icarus")
         "rx_drops",
         "rx_congestion",
         pytest.param("rx_moves", marks=SLOW_ON_ICARUS),
-        pytest.param("rx_atomic", marks=SLOW_ON_ICARUS),
+        pytest.param("rx_atomic", marks=pytest.mark.slow),
         "rx_dead",
         pytest.param("rx_flow", marks=SLOW_ON_ICARUS),
     ],

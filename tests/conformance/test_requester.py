@@ -8,8 +8,8 @@ from tb.nic.design import PAIR, PAIR_TOP
 from tb.sim import Sim
 
 MODULES = [
-    "conf_ask", "conf_answers", "conf_timers", "conf_states", "conf_drain", "conf_protect",
-    "conf_robust", "conf_congestion",
+    "conf_ask", "conf_answers", "conf_states", "conf_drain", "conf_protect", "conf_robust",
+    "conf_congestion", pytest.param("conf_timers", marks=pytest.mark.slow),
 ]  # fmt: skip
 
 
@@ -21,6 +21,7 @@ def test_wire(sim: Sim, module: str) -> None:
 
 
 @pytest.mark.nic
+@pytest.mark.slow
 @pytest.mark.simulators("verilator")
 def test_storm(sim: Sim) -> None:
     sim.run(PAIR_TOP, tests="tb.nic.conf_storm", **PAIR)

@@ -17,6 +17,7 @@ def test_one_adapter_talks_to_itself(sim: Sim) -> None:
     sim.run("rnic_top", tests="tb.nic.loop")
 
 
+@pytest.mark.slow
 @pytest.mark.simulators("verilator")
 def test_credits(sim: Sim) -> None:
     """A receiver that posts little, and a sender that is told so."""
