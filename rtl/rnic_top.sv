@@ -1616,8 +1616,8 @@ module rnic_top #(
     stat_events[0][STAT_DMA_READ_ERRORS]  = m_axi_rvalid && m_axi_rready && m_axi_rresp[1];
     stat_events[0][STAT_DMA_WRITE_ERRORS] = m_axi_bvalid && m_axi_bready && m_axi_bresp[1];
     stat_events[0][STAT_TX_ABORTED]       = ev_tx_aborted;
-    stat_events[0][STAT_DROP]             = ev_tx_stale[0];  // TX_STALE: no reason has this number
-    stat_events[1][STAT_DROP]             = ev_tx_stale[1];
+    stat_events[0][STAT_TX_STALE]         = ev_tx_stale[0];
+    stat_events[1][STAT_TX_STALE]         = ev_tx_stale[1];
     stat_events[0][STAT_BAD_DOORBELLS]    = ev_refused;
     stat_events[1][STAT_BAD_DOORBELLS]    = ev_range;
     stat_events[2][STAT_BAD_DOORBELLS]    = ev_bad;

@@ -203,8 +203,8 @@ class DropReason(IntEnum):
 class Stat(IntEnum):
     """Index of a statistics counter; DROP + r counts the packets dropped for DropReason r.
 
-    BYTES counters grow by a byte count, all others by one per event. DROP itself, which is no
-    reason to drop what is received, is TX_STALE: requests that were not sent because their queue
+    BYTES counters grow by a byte count, all others by one per event. DROP itself is no counter of
+    drops, as no reason is 0: its place is TX_STALE, requests that were not sent because their queue
     pair had been sent back meanwhile. RETRANSMISSIONS less TX_STALE have been on the wire before.
     """
 
@@ -240,5 +240,5 @@ class Stat(IntEnum):
     BAD_DOORBELLS = 29
     ADMIN_COMMANDS = 30
     QP_ERRORS = 31
-    DROP = 32
     TX_STALE = 32
+    DROP = 32

@@ -56,8 +56,8 @@ def code_table(code: type[IntEnum] | type[IntFlag]) -> Iterator[str]:
     yield ""
     yield "| Value | Name |"
     yield "|---|---|"
-    for member in code:
-        yield f"| {member.value:#x} | `{member.name}` |"
+    for name, member in code.__members__.items():
+        yield f"| {member.value:#x} | `{name}` |"
     yield ""
 
 

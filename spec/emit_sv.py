@@ -99,8 +99,8 @@ def code_constants(code: type[IntEnum] | type[IntFlag]) -> Iterator[str]:
     width = code_width(code)
     yield ""
     yield f"// {_first_line(code)}"
-    for member in code:
-        name = f"{prefix}_{member.name}"
+    for alias, member in code.__members__.items():
+        name = f"{prefix}_{alias}"
         yield f"localparam {vector(width)} {name} = {literal(width, member.value)};"
         if issubclass(code, IntFlag):
             yield f"localparam int {name}_B = {member.value.bit_length() - 1};"

@@ -6,7 +6,7 @@ from driver_model.device import Device
 from spec.codes import DropReason, Stat
 from spec.registers import stat_address
 
-COUNTERS: dict[str, int] = {stat.name: stat.value for stat in Stat if stat is not Stat.DROP} | {
+COUNTERS: dict[str, int] = {stat.name: stat.value for stat in Stat} | {
     f"DROP_{reason.name}": Stat.DROP + reason for reason in DropReason if reason
 }
 """Every counter of the adapter: those of `Stat`, and DROP_ with the reason of a drop."""

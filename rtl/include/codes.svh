@@ -196,6 +196,7 @@ localparam logic [5:0] STAT_TX_ABORTED = 6'd28;
 localparam logic [5:0] STAT_BAD_DOORBELLS = 6'd29;
 localparam logic [5:0] STAT_ADMIN_COMMANDS = 6'd30;
 localparam logic [5:0] STAT_QP_ERRORS = 6'd31;
+localparam logic [5:0] STAT_TX_STALE = 6'd32;
 localparam logic [5:0] STAT_DROP = 6'd32;
 
 `endif

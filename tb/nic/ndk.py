@@ -35,7 +35,7 @@ MTUS = {256: Mtu.BYTES_256, 512: Mtu.BYTES_512, 1024: Mtu.BYTES_1024, 2048: Mtu.
 NEVER = (
     Stat.TX_NAKS, Stat.TX_RNR_NAKS, Stat.RX_NAKS, Stat.RX_RNR_NAKS, Stat.RETRANSMISSIONS,
     Stat.TIMEOUTS, Stat.DMA_READ_ERRORS, Stat.DMA_WRITE_ERRORS, Stat.TX_ABORTED,
-    Stat.BAD_DOORBELLS, Stat.QP_ERRORS,
+    Stat.BAD_DOORBELLS, Stat.QP_ERRORS, Stat.TX_STALE,
 )  # fmt: skip
 """Counters that stay at zero when nothing goes wrong."""
 
@@ -110,6 +110,8 @@ class Host:
             if value := await self.device.read32(stat_address(stat)):
                 wrong[stat.name] = value
         for reason in DropReason:
+            if reason is DropReason.NONE:
+                continue
             if value := await self.device.read32(stat_address(Stat.DROP + reason)):
                 wrong[f"DROP {reason.name}"] = value
         return wrong

@@ -85,9 +85,10 @@ class Audit:
     async def _counters(self, host: Host) -> Counter[str]:
         stats: Counter[str] = Counter()
         for stat in Stat:
-            if stat is not Stat.DROP:
-                stats[stat.name] = await host.device.read32(stat_address(stat))
+            stats[stat.name] = await host.device.read32(stat_address(stat))
         for reason in DropReason:
+            if reason is DropReason.NONE:
+                continue
             value = await host.device.read32(stat_address(Stat.DROP + reason))
             stats[f"DROP {reason.name}"] = value
         return stats
@@ -118,7 +119,7 @@ class Audit:
         link = self.world.pair.link
         sent = {"ab": link.ab, "ba": link.ba}[out].sent
         # What was made in vain has not been on the wire.
-        again = stats["RETRANSMISSIONS"] - stats[f"DROP {DropReason.NONE.name}"]
+        again = stats["RETRANSMISSIONS"] - stats[Stat.TX_STALE.name]
         asked = sum(flow.counts["retransmitted"] for flow in self._flows(host, responder=False))
         wire = Counter[str]()
         for flow in self._flows(host, responder=True):
